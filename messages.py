@@ -1,0 +1,126 @@
+"""Owns the words: the language of the reader, its catalogue, and the errors that carry a sentence and a remedy.
+
+It knows nothing of accounts or files beyond its own catalogues. The English text in the source is the key; every other
+language has one catalogue, `locales/<language>.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextvars import ContextVar
+
+LANGUAGES = ("en", "fr")
+
+_chosen: ContextVar[str] = ContextVar("language", default="")
+_catalogues: dict[str, dict[str, str]] = {"en": {}}
+
+
+class AccountsError(Exception):
+    """A failure the user can act on: what is wrong, and where possible the command that mends it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class NotFound(AccountsError):
+    """No account, file or terminal of that name."""
+
+
+class Conflict(AccountsError):
+    """The name is taken, or the account already holds another identity."""
+
+
+class InvalidInput(AccountsError):
+    """A value that came from outside breaks a rule; `field` names it."""
+
+    def __init__(self, message: str, hint: str = "", field: str = "") -> None:
+        super().__init__(message, hint)
+        self.field = field
+
+
+class LoginEnded(AccountsError):
+    """The token endpoint says that this login is over: only signing in again helps."""
+
+
+class EndpointFailed(AccountsError):
+    """The token endpoint could not be reached or answered something else than tokens; trying later may help."""
+
+
+class StoreBusy(AccountsError):
+    """Another process holds the lock that protects these tokens."""
+
+
+class StorageFailed(AccountsError):
+    """The accounts database, its key or a file of ours cannot be read or written."""
+
+
+class RivalCredential(AccountsError):
+    """Claude Code would use another credential than the chosen account's."""
+
+
+class ClaudeMissing(AccountsError):
+    """There is no program to start."""
+
+    exit_code = 127
+
+
+def language() -> str:
+    """Return the reader's language, one of `LANGUAGES`: the one chosen for this request, else the locale's."""
+    return _chosen.get() or _language_of_locale()
+
+
+def use_language(code: str) -> None:
+    """Choose the language for the current thread or request; an unknown code means English."""
+    _chosen.set(code if code in LANGUAGES else "en")
+
+
+def _(text: str, /, **values: object) -> str:
+    """Return `text` in the reader's language with `{name}` places filled from `values`."""
+    translated = _catalogue(language()).get(text, text)
+    return translated.format(**values) if values else translated
+
+
+def plural(one: str, many: str, count: int, **values: object) -> str:
+    """Return the form that fits `count` (French counts zero as one), with `{count}` filled in."""
+    singular = count < 2 if language() == "fr" else count == 1
+    return _(one if singular else many, count=count, **values)
+
+
+def say(text: str) -> None:
+    """Print talk, as opposed to product, on standard error."""
+    print(text, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Print one warning line on standard error."""
+    say(_("claude-accounts: warning: {text}", text=text))
+
+
+def printable(text: str) -> str:
+    """Return foreign text with everything that could drive a terminal (controls, bidi overrides) shown as escapes."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def _language_of_locale() -> str:
+    for variable in ("CLAUDE_ACCOUNTS_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(variable, "")
+        if value:
+            code = value[:2].lower()
+            return code if code in LANGUAGES else "en"
+    return "en"
+
+
+def _catalogue(code: str) -> dict[str, str]:
+    if code not in _catalogues:
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "locales", code + ".json")
+        with open(path, encoding="utf-8") as file:
+            _catalogues[code] = json.load(file)
+    return _catalogues[code]
