@@ -11,6 +11,7 @@ import os
 import sys
 from contextvars import ContextVar
 
+VERSION = "0.1.0"
 LANGUAGES = ("en", "fr")
 
 _chosen: ContextVar[str] = ContextVar("language", default="")

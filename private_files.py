@@ -45,7 +45,7 @@ def write_private_file(path: str, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def create_private_file_once(path: str, data: bytes) -> bytes:
-    """Create the file unless it exists, and return what it holds: `data`, or what the first of several writers put there.
+    """Create the file unless it exists, and return what it holds: `data`, or what the first of many writers put there.
 
     Raises StorageFailed.
     """

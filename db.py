@@ -1,0 +1,281 @@
+"""Owns accounts and their credentials: adding, listing, the environment of a launch, refresh, capture.
+
+It knows no command line and no HTTP; account_rows.py knows what a row looks like, login_refresh.py how one is renewed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import account_rows
+import credentials_store
+import login_refresh
+import storage
+from account_rows import API_KEY, OAUTH, VARIABLES, Account, clean_name
+from messages import AccountsError, InvalidInput, LoginEnded, NotFound, StorageFailed, _, printable, warn
+
+__all__ = ["API_KEY", "OAUTH", "VARIABLES", "Account", "clean_name"]
+
+
+class Imported(NamedTuple):
+    """The names an import stored, and those it left alone because an account of that name was there."""
+
+    imported: list[str]
+    skipped: list[str]
+
+
+def list_accounts() -> list[Account]:
+    """Return all accounts, oldest first."""
+    with storage.reading() as connection:
+        rows = connection.execute("SELECT * FROM accounts ORDER BY created_at, rowid").fetchall()
+    return [account_rows.account_of(row) for row in rows]
+
+
+def get_account(account_id: str) -> Account:
+    """Return one account by its id. Raises NotFound."""
+    with storage.reading() as connection:
+        return account_rows.account_of(account_rows.row_of(connection, account_id))
+
+
+def find_account(name: str) -> Account:
+    """Return one account by its name as typed. Raises NotFound, with the likeliest name in the hint."""
+    with storage.reading() as connection:
+        for candidate in (name, name.strip().lower().replace(" ", "-")):
+            row = connection.execute("SELECT * FROM accounts WHERE name = ?", (candidate,)).fetchone()
+            if row:
+                return account_rows.account_of(row)
+        names = [row["name"] for row in connection.execute("SELECT name FROM accounts ORDER BY name")]
+    hint = account_rows.likely_name(name, names)
+    raise NotFound(_("there is no account {name}", name=repr(printable(name)[:60])), hint)
+
+
+def add_account(
+    name: str,
+    auth_type: str,
+    *,
+    api_key: str = "",
+    access_token: str = "",
+    refresh_token: str = "",
+    expires_at: int = 0,
+) -> Account:
+    """Store a new account; an `oauth` account may come without tokens and get them by a capture.
+
+    Raises InvalidInput (its `field` says which value) and Conflict when the name is taken.
+    """
+    entry = account_rows.checked_entry(
+        {
+            "name": name,
+            "auth_type": auth_type,
+            "api_key": api_key,
+            "access_token": access_token,
+            "refresh_token": refresh_token,
+            "expires_at": expires_at,
+        }
+    )
+    with storage.writing() as connection:
+        try:
+            account_id = account_rows.insert(connection, entry)
+        except sqlite3.IntegrityError as error:
+            raise account_rows.taken(entry["name"]) from error
+        return account_rows.account_of(account_rows.row_of(connection, account_id))
+
+
+def update_account(
+    account_id: str,
+    *,
+    name: str | None = None,
+    api_key: str | None = None,
+    access_token: str | None = None,
+    refresh_token: str | None = None,
+    expires_at: int | None = None,
+) -> Account:
+    """Change what is given of one account; a new token starts a new login.
+
+    Raises NotFound, InvalidInput and Conflict.
+    """
+    with storage.writing() as connection:
+        row = account_rows.row_of(connection, account_id)
+        changes: dict[str, object] = {}
+        if name is not None and name != row["name"]:
+            changes["name"] = clean_name(name)
+        if api_key is not None:
+            account_rows.require_type(row, API_KEY, "api_key")
+            changes["api_key_enc"] = storage.encrypt(account_rows.checked_secret(api_key, "api_key", API_KEY))
+        if access_token is not None or refresh_token is not None or expires_at is not None:
+            account_rows.require_type(row, OAUTH, "access_token")
+            changes |= account_rows.changed_tokens(connection, access_token, refresh_token, expires_at)
+        try:
+            account_rows.update(connection, "id = ?", account_id, changes)
+        except sqlite3.IntegrityError as error:
+            raise account_rows.taken(str(changes.get("name"))) from error
+        return account_rows.account_of(account_rows.row_of(connection, account_id))
+
+
+def delete_account(account_id: str) -> None:
+    """Remove an account; its ciphertext leaves the files too. Raises NotFound."""
+    with storage.writing() as connection:
+        login_id = account_rows.row_of(connection, account_id)["login_id"]
+        connection.execute("DELETE FROM accounts WHERE id = ?", (account_id,))
+        connection.execute("DELETE FROM recent_folders WHERE account_id = ?", (account_id,))
+        last = not connection.execute("SELECT 1 FROM accounts WHERE login_id = ?", (login_id,)).fetchone()
+    storage.forget_removed_pages()
+    if last:
+        with suppress(FileNotFoundError):
+            os.unlink(login_refresh.lock_path(login_id))
+
+
+def get_launch_env(account_id: str) -> dict[str, str]:
+    """Return the one variable that makes a process use this account, refreshed first when it ends within 5 minutes.
+
+    Stamps `last_used`. Raises NotFound, LoginEnded, EndpointFailed, StoreBusy, and AccountsError for an account
+    that has no credential yet.
+    """
+    with storage.reading() as connection:
+        row = account_rows.row_of(connection, account_id)
+    if row["auth_type"] == OAUTH and 0 < row["expires_at"] <= account_rows.now_ms() + login_refresh.REFRESH_BEFORE_MS:
+        if row["refresh_token_enc"]:
+            row = login_refresh.refreshed(row)
+        elif row["expires_at"] <= account_rows.now_ms():
+            raise LoginEnded(
+                _("the access token of {name} has ended and there is no refresh token", name=printable(row["name"])),
+                f"claude-accounts login {printable(row['name'])}",
+            )
+    secret = storage.decrypt(row["api_key_enc"] if row["auth_type"] == API_KEY else row["access_token_enc"])
+    if not secret:
+        raise account_rows.no_credential(row)
+    try:
+        with storage.writing(durable=False) as connection:
+            connection.execute("UPDATE accounts SET last_used = datetime('now') WHERE id = ?", (account_id,))
+    except StorageFailed as error:
+        # A full disk is no reason to keep somebody from working; it is one to be told.
+        warn(error.message)
+    return {VARIABLES[row["auth_type"]]: secret}
+
+
+def refresh_oauth_token(account_id: str) -> Account:
+    """Replace the account's tokens by new ones, asking the endpoint at most once, and return the account.
+
+    Whoever waits for another process's refresh of the same login finds its result and asks nobody. Raises
+    InvalidInput for an account that has no refresh token, LoginEnded, EndpointFailed, StoreBusy.
+    """
+    with storage.reading() as connection:
+        row = account_rows.row_of(connection, account_id)
+    account_rows.require_type(row, OAUTH, "auth_type")
+    if not row["access_token_enc"]:
+        raise account_rows.no_credential(row)
+    if not row["refresh_token_enc"]:
+        raise InvalidInput(
+            _("{name} has no refresh token", name=printable(row["name"])),
+            f"claude-accounts login {printable(row['name'])}",
+        )
+    return account_rows.account_of(login_refresh.refreshed(row))
+
+
+def capture_oauth_tokens(
+    account_id: str, *, login: credentials_store.Login | None = None, force: bool = False
+) -> Account:
+    """Store `login`, or the one in Claude Code's live store, as this account's and return the account.
+
+    Raises NotFound; AccountsError when there is no login to capture; Conflict (unless `force`) when the account
+    already is somebody else, or holds newer tokens of the same person.
+    """
+    live = login is None
+    found = login or credentials_store.read_login(credentials_store.store_folder(os.environ))
+    with storage.writing() as connection:
+        row = account_rows.row_of(connection, account_id)
+        account_rows.require_type(row, OAUTH, "auth_type")
+        if found is None:
+            raise AccountsError(
+                _("Claude Code has no login to capture for {name}", name=printable(row["name"])),
+                f"claude-accounts login --new {printable(row['name'])}",
+            )
+        if not force:
+            account_rows.refuse_other_identity(row, found)
+        changes = account_rows.token_columns(connection, found.access_token, found.refresh_token, found.expires_at)
+        changes |= account_rows.login_columns(found) | {"from_live_store": int(live), "login_ended": 0}
+        account_rows.update(connection, "id = ?", account_id, changes)
+        return account_rows.account_of(account_rows.row_of(connection, account_id))
+
+
+def get_token_status(account_id: str) -> dict[str, Any]:
+    """Return status, auth_type, expires_at (ms), expires_in (s or None), has_refresh, login_expires_at, login_ended."""
+    account = get_account(account_id)
+    now = account_rows.now_ms()
+    return {
+        "status": account.status(now),
+        "auth_type": account.auth_type,
+        "expires_at": account.expires_at,
+        "expires_in": max(0, (account.expires_at - now) // 1000) if account.expires_at else None,
+        "has_refresh": account.has_refresh,
+        "login_expires_at": account.login_expires_at,
+        "login_ended": account.login_ended,
+    }
+
+
+def accounts_of_login(account_id: str) -> list[str]:
+    """Return the names of the other accounts that hold the very same login, and so refresh together with this one."""
+    with storage.reading() as connection:
+        row = account_rows.row_of(connection, account_id)
+        return [
+            other["name"]
+            for other in connection.execute(
+                "SELECT name FROM accounts WHERE login_id = ? AND id != ? ORDER BY name", (row["login_id"], account_id)
+            )
+        ]
+
+
+def export_accounts(*, refresh_tokens: bool = True) -> list[dict[str, Any]]:
+    """Return every account with its decrypted credential: the earlier program's keys, plus what is known of the login.
+
+    Without `refresh_tokens` the copy cannot refresh, and so cannot spend what this machine needs.
+    """
+    with storage.reading() as connection:
+        rows = connection.execute("SELECT * FROM accounts ORDER BY created_at, rowid").fetchall()
+    return [account_rows.exported(row, refresh_tokens) for row in rows]
+
+
+def import_accounts(data: object) -> Imported:
+    """Store the accounts of an exported list, all or (when an entry is wrong) none; an existing name stays as it is.
+
+    Raises InvalidInput that names the entry (counted from 1) and the field.
+    """
+    entries = account_rows.checked_entries(data)
+    imported, skipped = [], []
+    with storage.writing() as connection:
+        taken = {row["name"] for row in connection.execute("SELECT name FROM accounts")}
+        for entry in entries:
+            if entry["name"] in taken:
+                skipped.append(entry["name"])
+                continue
+            account_rows.insert(connection, entry)
+            taken.add(entry["name"])
+            imported.append(entry["name"])
+    return Imported(imported, skipped)
+
+
+def change_mark() -> str:
+    """Return a text that differs after any change to the accounts, by whatever process."""
+    with storage.reading() as connection:
+        return str(connection.execute("SELECT value FROM change_counter").fetchone()[0])
+
+
+def remember_folder(account_id: str, folder: str) -> None:
+    """Note that a terminal of this account was opened in `folder`; the newest 20 are kept."""
+    with storage.writing(durable=False) as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO recent_folders VALUES (?, ?, ?)", (account_id, folder, account_rows.now_ms())
+        )
+        connection.execute(
+            "DELETE FROM recent_folders WHERE rowid NOT IN "
+            "(SELECT rowid FROM recent_folders ORDER BY used_at DESC LIMIT 20)"
+        )
+
+
+def recent_folders() -> list[tuple[str, str]]:
+    """Return (account id, folder) pairs, the newest first."""
+    with storage.reading() as connection:
+        rows = connection.execute("SELECT account_id, folder FROM recent_folders ORDER BY used_at DESC").fetchall()
+    return [(row["account_id"], row["folder"]) for row in rows]
