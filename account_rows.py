@@ -70,14 +70,14 @@ def clean_name(text: str) -> str:
 def checked_entry(entry: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of an account's values with everything checked. Raises InvalidInput with the field's name."""
     auth_type = entry["auth_type"]
-    if auth_type not in VARIABLES:
+    if not isinstance(auth_type, str) or auth_type not in VARIABLES:
         raise InvalidInput(_("the auth type must be api_key or oauth"), field="auth_type")
     checked = {"name": clean_name(checked_text(entry["name"], "name")), "auth_type": auth_type}
     if auth_type == API_KEY:
         return checked | {"api_key": checked_secret(entry.get("api_key", ""), "api_key", API_KEY)}
     for field in ("access_token", "refresh_token"):
-        value = entry.get(field) or ""
-        checked[field] = checked_secret(value, field, OAUTH) if value != "" else ""
+        value = entry.get(field)
+        checked[field] = "" if value is None or value == "" else checked_secret(value, field, OAUTH)
     if checked["refresh_token"] and not checked["access_token"]:
         raise InvalidInput(_("a refresh token needs its access token"), field="access_token")
     return checked | {"expires_at": checked_moment(entry.get("expires_at", 0), "expires_at")}

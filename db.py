@@ -10,8 +10,9 @@ import sqlite3
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-import account_rows
 import credentials_store
+
+import account_rows
 import login_refresh
 import storage
 from account_rows import API_KEY, OAUTH, VARIABLES, Account, clean_name
@@ -50,6 +51,13 @@ def find_account(name: str) -> Account:
         names = [row["name"] for row in connection.execute("SELECT name FROM accounts ORDER BY name")]
     hint = account_rows.likely_name(name, names)
     raise NotFound(_("there is no account {name}", name=repr(printable(name)[:60])), hint)
+
+
+def refuse_taken_name(name: str) -> None:
+    """Raise Conflict when an account of that name exists; adding it is still what decides."""
+    with storage.reading() as connection:
+        if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
+            raise account_rows.taken(name)
 
 
 def add_account(

@@ -1,12 +1,16 @@
-"""One module per family of commands; each has `register(subparsers)` and knows nothing of the others."""
+"""One module per family of commands; each has `register(subparsers)` and knows nothing of the others.
+
+Here is what they share: how a command is added, how a secret or a yes is asked for.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from messages import _
+from messages import InvalidInput, _, warn
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -24,3 +28,41 @@ def add_command(
         aliases=list(aliases),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def keep_aliases_current() -> None:
+    """Rewrite the installed alias files after a change of names; where none is installed, nothing is written."""
+    import shell
+
+    import db
+
+    shell.rewrite_aliases([account.name for account in db.list_accounts()])
+
+
+def read_secret(given: str | None, prompt: str, option: str) -> str:
+    """Return a secret: from standard input for `-`, from the terminal without echo for None, else as typed, warned of.
+
+    Raises InvalidInput when there is no terminal to ask on.
+    """
+    if given == "-":
+        # All of a pipe, so that a key broken over two lines is refused rather than cut.
+        return (sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read(65536)).strip("\r\n")
+    if given is not None:
+        warn(_("what is typed on the command line stays in the shell's history; next time: {option} -", option=option))
+        return given
+    if not sys.stdin.isatty():
+        raise InvalidInput(
+            _("there is no terminal to ask on"), _("give it on standard input: {option} -", option=option)
+        )
+    import getpass
+
+    return getpass.getpass(prompt).strip()
+
+
+def confirmed(question: str) -> bool:
+    """Ask on the terminal; without one the answer is no."""
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "o", "oui")

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""The command line: which commands there are, how a failure is told, and with which code the program ends.
+
+What a command does is in the module of its family under commands/; only the family that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    # Run from its compiled copy: as a script, Python would compile this file again at every launch.
+    from cli import main
+
+    sys.exit(main())
+
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+import messages
+from messages import VERSION, AccountsError, _, say
+
+if TYPE_CHECKING:
+    import argparse
+
+FAMILIES = {
+    "accounts": ("add", "list", "ls", "status", "rename", "update", "remove", "rm"),
+    "logins": ("login", "refresh"),
+    "launches": ("launch", "run", "exec"),
+    "shell_setup": ("aliases", "install", "uninstall", "completion", "__complete"),
+    "backup": ("export", "import"),
+    "doctor": ("doctor",),
+    "serve": ("serve",),
+}
+# What follows the account's name belongs to the program that is started, whatever it looks like.
+_PASSES_ARGUMENTS_ON = ("launch", "run", "exec")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return the exit code: 0 done, 1 failed, 2 misused, 127 nothing to start, 130 interrupted."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except AccountsError as error:
+        _print_error(error.message, error.hint)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        say("")
+        return 130
+    except OSError as error:
+        where = f" ({messages.printable(str(error.filename))})" if error.filename else ""
+        _print_error((error.strerror or str(error)) + where, "")
+        return 1
+
+
+def build_parser(command: str = "") -> argparse.ArgumentParser:
+    """Return the parser: of one command's family when it is known, of everything otherwise."""
+    import argparse
+
+    # The parser's own words ("usage: ", "unrecognized arguments") go through our catalogue too.
+    vars(argparse)["_"] = messages._
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            _print_error(message, f"{self.prog} --help")
+            raise SystemExit(2)
+
+    parser = Parser(
+        prog="claude-accounts",
+        description=_(
+            "Several Claude Code accounts, one shared ~/.claude: encrypted credentials, one for each launch."
+        ),
+        epilog=_("example:") + "\n  claude-accounts add work\n  claude-accounts launch work",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"claude-accounts {VERSION}")
+    subparsers = parser.add_subparsers(metavar=_("COMMAND"), title=_("commands"))
+    family = next((name for name, commands in FAMILIES.items() if command in commands), "")
+    for name in (family,) if family else FAMILIES:
+        import_module(f"commands.{name}").register(subparsers)
+    return parser
+
+
+def split_passed_on(words: list[str]) -> tuple[list[str], list[str]]:
+    """Split `launch [our options] NAME [theirs]` behind NAME; one `--` right behind NAME only separates."""
+    if not words or words[0] not in _PASSES_ARGUMENTS_ON:
+        return words, []
+    for position, word in enumerate(words[1:], 1):
+        if not word.startswith("-"):
+            rest = words[position + 1 :]
+            return words[: position + 1], rest[1:] if rest[:1] == ["--"] else rest
+    return words, []
+
+
+def _run(words: list[str]) -> int:
+    ours, passed_on = split_passed_on(words)
+    parser = build_parser(words[0] if words else "")
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    arguments = parser.parse_args(ours)
+    arguments.passed_on = passed_on
+    return arguments.run(arguments) or 0
+
+
+def _print_error(message: str, hint: str) -> None:
+    say(_("claude-accounts: error: {message}", message=message))
+    if hint:
+        say(_("claude-accounts: hint: {hint}", hint=hint))

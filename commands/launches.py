@@ -1,0 +1,78 @@
+"""The commands that become another program: launch (claude) and exec (anything).
+
+Nothing of ours stays running: what is started takes this process over, and its exit code is the one the shell sees.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+import claude_code
+
+import db
+import launching
+from commands import add_command
+from messages import AccountsError, ClaudeMissing, InvalidInput, _, printable, say
+
+if TYPE_CHECKING:
+    import argparse
+
+    from commands import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add `launch` and `exec`."""
+    parser = add_command(
+        subparsers,
+        "launch",
+        aliases=["run"],
+        help=_("start claude with an account's credential"),
+        example="claude-accounts launch work --resume",
+    )
+    parser.add_argument("--force", action="store_true", help=_("start even if settings choose another credential"))
+    parser.add_argument("name", metavar=_("NAME"), help=_("the account; everything behind it belongs to claude"))
+    parser.set_defaults(run=launch)
+    parser = add_command(
+        subparsers,
+        "exec",
+        help=_("start any program with an account's credential in its environment"),
+        example="claude-accounts exec work -- python3 script.py",
+    )
+    parser.add_argument("name", metavar=_("NAME"), help=_("the account; everything behind it is the command"))
+    parser.set_defaults(run=execute)
+
+
+def launch(arguments: argparse.Namespace) -> NoReturn:
+    """Become claude."""
+    account = db.find_account(arguments.name)
+    planned = launching.plan(
+        account.id, arguments.passed_on, cwd=os.getcwd(), environ=os.environ, force=arguments.force
+    )
+    for notice in planned.notices:
+        say(notice)
+    _become(planned.program, planned.argv, planned.env)
+
+
+def execute(arguments: argparse.Namespace) -> NoReturn:
+    """Become the given command, with the account's variable and no rival in its environment."""
+    command = arguments.passed_on
+    if not command:
+        raise InvalidInput(_("there is no command to start"), "claude-accounts exec NAME -- COMMAND")
+    # Looking for a program is all that this module of Python's is needed for.
+    from shutil import which
+
+    account = db.find_account(arguments.name)
+    program = which(command[0])
+    if program is None:
+        raise ClaudeMissing(_("there is no program {name}", name=printable(command[0])))
+    environment = claude_code.child_env(os.environ, db.get_launch_env(account.id), account.name)
+    _become(program, command, environment)
+
+
+def _become(program: str, argv: list[str], environment: dict[str, str]) -> NoReturn:
+    try:
+        os.execve(program, argv, environment)  # noqa: S606 - to become another program is the command
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise AccountsError(_("cannot start {program}: {reason}", program=printable(program), reason=reason)) from error
