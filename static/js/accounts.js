@@ -1,0 +1,206 @@
+/** Owns the list of accounts: cards or rows, patched by key, and grown while it is scrolled. */
+
+import { copyOf, named, setIcon, setText } from "./elements.js";
+import { onSecond, showEnd, showLastUse } from "./countdown.js";
+import { chosenStatus, matching } from "./filter.js";
+import { keep, kept } from "./kept.js";
+import { onLanguage, t, translate } from "./messages.js";
+import { account as accountOf, all, onAccounts } from "./store.js";
+
+/** @typedef {import("./api.js").Account} Account */
+
+/** So many accounts enter the page at first, and again each time its end comes into view. */
+const STEP = 48;
+const CARDS_UP_TO = 8;
+const list = named(document, "accounts");
+const more = named(document, "more");
+/** @type {Map<number, {element: HTMLElement, account: Account}>} */
+const shown = new Map();
+let limit = STEP;
+let known = false;
+let terminals = false;
+/** @type {Set<number>} */
+const busy = new Set();
+
+/**
+ * Wire the list.
+ * @param {(act: string, account: Account) => void} act called for each button of an account
+ */
+export function wireAccounts(act) {
+  list.addEventListener("click", (event) => {
+    const button = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-act]"));
+    const account = accountOf(Number(/** @type {HTMLElement | null} */ (button?.closest(".account"))?.dataset.id));
+    if (button && account && button.getAttribute("aria-disabled") !== "true") act(button.dataset.act ?? "", account);
+  });
+  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-layout]"))) {
+    button.addEventListener("click", () => {
+      keep("layout", button.dataset.layout ?? "");
+      showLayout();
+    });
+  }
+  onAccounts(() => {
+    known = true;
+    showAccounts();
+  });
+  onLanguage(() => {
+    for (const { element } of shown.values()) element.remove();
+    shown.clear();
+    if (known) showAccounts();
+  });
+  onSecond(tick);
+  new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting) || list.children.length < limit) return;
+    limit += STEP;
+    showAccounts();
+  }, { rootMargin: "800px" }).observe(more);
+}
+
+/** Show the accounts that match from the first on, after the search or a filter changed. */
+export function showMatches() {
+  limit = STEP;
+  showAccounts();
+}
+
+/** Say whether the page can open terminals; without, their buttons are not shown. @param {boolean} available */
+export function offerTerminals(available) {
+  terminals = available;
+  for (const { element, account } of shown.values()) fill(element, account);
+}
+
+/** Mark accounts as being worked on. @param {number[]} ids @param {boolean} on */
+export function setBusy(ids, on) {
+  for (const id of ids) {
+    if (on) busy.add(id);
+    else busy.delete(id);
+    const entry = shown.get(id);
+    if (entry) showBusy(entry.element, id);
+  }
+}
+
+function showAccounts() {
+  const found = matching();
+  const wanted = found.slice(0, limit);
+  const ids = new Set(wanted.map((account) => account.id));
+  for (const [id, { element }] of shown) {
+    if (ids.has(id)) continue;
+    element.remove();
+    shown.delete(id);
+  }
+  let place = list.firstElementChild;
+  for (const account of wanted) {
+    const element = elementOf(account);
+    if (element === place) place = place.nextElementSibling;
+    else list.insertBefore(element, place);
+  }
+  const none = all().length === 0;
+  named(document, "first-steps").hidden = !none;
+  named(document, "nothing").hidden = none || found.length > 0;
+  for (const name of ["toolbar", "health"]) named(document, name).hidden = none;
+  setText(named(document, "found"), t("found", { count: found.length, filter: chosenStatus() }));
+  showLayout();
+}
+
+/** @param {Account} account */
+function elementOf(account) {
+  const entry = shown.get(account.id);
+  if (entry?.account === account) return entry.element;
+  const element = entry?.element ?? newElement(account.id);
+  fill(element, account);
+  shown.set(account.id, { element, account });
+  return element;
+}
+
+/** @param {number} id */
+function newElement(id) {
+  const element = copyOf("account");
+  element.dataset.id = String(id);
+  translate(element);
+  return element;
+}
+
+/** @param {HTMLElement} element @param {Account} account */
+function fill(element, account) {
+  element.dataset.status = account.status;
+  element.style.setProperty("--hue", String(hue(account.name)));
+  setText(/** @type {HTMLElement} */ (element.querySelector(".avatar")), initials(account.name));
+  setText(named(element, "name"), account.name);
+  named(element, "name").title = account.name;
+  setText(named(element, "kind"), kind(account));
+  named(element, "kind").title = kind(account);
+  setIcon(/** @type {HTMLElement} */ (element.querySelector(".status")), account.status);
+  setText(named(element, "status-word"), t(`state_${account.status}`));
+  setText(named(element, "credential"), account.masked_key || "–");
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-about]"))) {
+    button.setAttribute("aria-label", t(button.dataset.about ?? "", { name: account.name }));
+    // A button with its own words needs no second ones.
+    if (button.classList.contains("square")) button.title = t(`${button.dataset.about}_title`);
+  }
+  const oauth = account.auth_type === "oauth";
+  const ended = account.status === "needs_login";
+  actButton(element, "refresh").hidden = !oauth || !account.has_refresh || ended;
+  named(element, "login-again").hidden = !oauth || ended;
+  actButton(element, "open").hidden = ended || !terminals;
+  // Where only signing in helps, that is the one big button.
+  named(element, "login-first").hidden = !ended;
+  showBusy(element, account.id);
+  showTimes(element, account);
+}
+
+/** @param {HTMLElement} element @param {string} act @returns {HTMLElement} */
+const actButton = (element, act) => /** @type {HTMLElement} */ (element.querySelector(`[data-act="${act}"]`));
+
+/** @param {HTMLElement} element @param {number} id */
+function showBusy(element, id) {
+  const button = actButton(element, "refresh");
+  button.setAttribute("aria-busy", String(busy.has(id)));
+  button.setAttribute("aria-disabled", String(busy.has(id)));
+}
+
+/** @param {HTMLElement} element @param {Account} account */
+function showTimes(element, account) {
+  showEnd(named(element, "ends", HTMLTimeElement), account);
+  showLastUse(named(element, "last-used", HTMLTimeElement), account);
+}
+
+function tick() {
+  const now = Date.now();
+  for (const { element, account } of shown.values()) {
+    showTimes(element, account);
+    // The server's word is as old as the last load; a clock that ran out since then is seen here first.
+    const over = account.status === "valid" && account.auth_type === "oauth" && account.expires_at > 0 && account.expires_at <= now;
+    if (over && element.dataset.status === "valid") {
+      element.dataset.status = "expired";
+      setIcon(/** @type {HTMLElement} */ (element.querySelector(".status")), "expired");
+      setText(named(element, "status-word"), t("state_expired"));
+    }
+  }
+}
+
+function showLayout() {
+  const layout = kept("layout") || (all().length > CARDS_UP_TO ? "rows" : "cards");
+  list.classList.toggle("cards", layout === "cards");
+  list.classList.toggle("rows", layout === "rows");
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-layout]"))) {
+    button.setAttribute("aria-pressed", String(button.dataset.layout === layout));
+  }
+}
+
+/** @param {Account} account */
+function kind(account) {
+  const type = account.auth_type === "api_key" ? t("type_api_key") : account.has_refresh || !account.masked_key ? t("type_oauth") : t("kind_setup_token");
+  const plan = account.subscription_type ? account.subscription_type.charAt(0).toUpperCase() + account.subscription_type.slice(1) : "";
+  return [type, plan, account.email ?? ""].filter(Boolean).join(" · ");
+}
+
+/** @param {string} name */
+function initials(name) {
+  const [first = "", second = ""] = name.split("-");
+  return second ? first.charAt(0) + second.charAt(0) : first.slice(0, 2);
+}
+
+/** Return a colour angle that stays with the name. @param {string} name */
+export function hue(name) {
+  let sum = 7;
+  for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 360;
+  return sum;
+}

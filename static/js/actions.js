@@ -1,0 +1,92 @@
+/** Owns what is done to accounts without a dialog: refresh one, all, or those that ran out; copy the launch command. */
+
+import { Refused, launchCommand, refreshAccount } from "./api.js";
+import { setBusy } from "./accounts.js";
+import { copy } from "./clipboard.js";
+import { named } from "./elements.js";
+import { t } from "./messages.js";
+import { all, reload } from "./store.js";
+import { complain, say } from "./toasts.js";
+
+/** @typedef {import("./api.js").Account} Account */
+
+/** A browser opens six connections at most; two are left for everything else. */
+const AT_ONCE = 4;
+
+/** @param {Account} account */
+export async function copyCommand(account) {
+  try {
+    const { command } = await launchCommand(account.id);
+    await copy(command, t("copied_command", { command }));
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** @param {Account} account */
+export async function refreshOne(account) {
+  const failure = (await refresh([account])).get(account);
+  if (failure) complain(failure);
+  else say(t("refreshed", { name: account.name }));
+}
+
+/** Refresh every account that has a refresh token and a login. */
+export async function refreshAll() {
+  const wanted = all().filter((account) => account.has_refresh && account.status !== "needs_login");
+  if (!wanted.length) return say(t("nothing_to_refresh"));
+  const button = /** @type {HTMLElement} */ (document.querySelector("[data-do='refresh-all']"));
+  button.setAttribute("aria-busy", "true");
+  report(wanted, await refresh(wanted));
+  button.removeAttribute("aria-busy");
+}
+
+/** Refresh what ran out, once for all open tabs, when the page opens. */
+export async function refreshExpired() {
+  const once = async () => {
+    const wanted = all().filter((account) => account.status === "expired" && account.has_refresh);
+    if (wanted.length) report(wanted, await refresh(wanted));
+  };
+  // Plain HTTP from another machine has no locks; the server then sees to it that a login is refreshed once.
+  if (!navigator.locks) return once();
+  await navigator.locks.request("refresh-expired", { ifAvailable: true }, (lock) => (lock ? once() : undefined));
+}
+
+/** @param {Account[]} accounts @param {Map<Account, Error>} failures */
+function report(accounts, failures) {
+  const done = accounts.length - failures.size;
+  if (done) say(t("refreshed_many", { count: done }));
+  const [first] = failures;
+  if (!first) return;
+  const [account, error] = first;
+  if (failures.size === 1 || !(error instanceof Refused)) complain(error);
+  else complain(new Refused(error.status, { error: t("not_refreshed", { count: failures.size, name: account.name, reason: error.message }), hint: error.hint }, 0));
+}
+
+/** Refresh a few at a time and return what failed. @param {Account[]} accounts */
+async function refresh(accounts) {
+  /** @type {Map<Account, Error>} */
+  const failures = new Map();
+  const ids = accounts.map((account) => account.id);
+  const queue = [...accounts];
+  setBusy(ids, true);
+  const work = async () => {
+    for (let account = queue.shift(); account; account = queue.shift()) {
+      try {
+        await refreshAccount(account.id);
+      } catch (error) {
+        failures.set(account, /** @type {Error} */ (error));
+      }
+      setBusy([account.id], false);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, work));
+  await reload().catch(complain);
+  return failures;
+}
+
+/** Show or hide the button that refreshes all. */
+export function showRefreshAll() {
+  const button = /** @type {HTMLElement} */ (document.querySelector("[data-do='refresh-all']"));
+  button.hidden = !all().some((account) => account.has_refresh);
+  named(document, "accounts").setAttribute("aria-busy", "false");
+}

@@ -1,0 +1,126 @@
+/** Owns the one way to the server: every request, its errors, and what happens when the session has ended. */
+
+import { language } from "./messages.js";
+
+/**
+ * @typedef {object} Account
+ * @property {number} id
+ * @property {string} name
+ * @property {"api_key" | "oauth"} auth_type
+ * @property {string} masked_key
+ * @property {"valid" | "expired" | "needs_login"} status
+ * @property {number} expires_at epoch milliseconds, 0 for unknown or never
+ * @property {boolean} has_refresh
+ * @property {number} [login_expires_at] epoch milliseconds, 0 for unknown
+ * @property {boolean} [login_ended]
+ * @property {string} [email]
+ * @property {string} [organization]
+ * @property {string} [subscription_type]
+ * @property {string} created_at
+ * @property {string | null} last_used
+ *
+ * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, vendor?: string, version?: string}} AuthStatus
+ * @typedef {{id: number | string, created_at: number, last_seen: number, expires_at: number, address: string, user_agent: string, current?: boolean}} Session
+ */
+
+/** The server's refusal: a sentence, a remedy, and the field it is about. */
+export class Refused extends Error {
+  /** @param {number} status @param {{error?: string, hint?: string, field?: string}} answer @param {number} retryAfter seconds, 0 for unknown */
+  constructor(status, answer, retryAfter) {
+    super(answer.error || `HTTP ${status}`);
+    this.status = status;
+    this.hint = answer.hint ?? "";
+    this.field = answer.field ?? "";
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** No answer at all: the server is away or the network is. */
+export class ServerAway extends Error {}
+
+/** @type {() => Promise<void>} */
+let signInAgain = () => Promise.reject(new Error("nobody can sign in"));
+/** @type {() => void} */
+let noticeAway = () => {};
+
+/** Register what signs the reader in over the page, and what is told when the server does not answer. @param {{signIn: () => Promise<void>, away: () => void}} handlers */
+export function handleWith(handlers) {
+  signInAgain = handlers.signIn;
+  noticeAway = handlers.away;
+}
+
+/**
+ * Send one request and return its answer, parsed when it is JSON, as text otherwise.
+ * An ended session asks for the password and then sends the request again. Throws Refused, ServerAway.
+ * @param {string} method @param {string} path @param {unknown} [body] @param {{asks?: boolean}} [options] asks: whether a 401 may open the sign-in
+ * @returns {Promise<any>}
+ */
+export async function request(method, path, body, options = {}) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json", "X-Language": language() };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const response = await answered(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const answer = await content(response);
+  if (response.ok) return answer;
+  if (response.status === 401 && options.asks !== false) {
+    await signInAgain();
+    return request(method, path, body, { asks: false });
+  }
+  throw new Refused(response.status, typeof answer === "object" && answer ? answer : {}, Number(response.headers.get("Retry-After")) || 0);
+}
+
+/**
+ * Send a file's bytes as they are. Throws Refused, ServerAway.
+ * @param {string} path @param {Blob} file @returns {Promise<any>}
+ */
+export async function upload(path, file) {
+  const headers = { Accept: "application/json", "X-Language": language(), "Content-Type": file.type || "application/octet-stream" };
+  const response = await answered(path, { method: "POST", headers, body: file });
+  const answer = await content(response);
+  if (response.ok) return answer;
+  throw new Refused(response.status, answer ?? {}, 0);
+}
+
+/** @param {string} path @param {RequestInit} options */
+async function answered(path, options) {
+  try {
+    return await fetch(path, { credentials: "same-origin", cache: path.startsWith("/api/") ? "no-store" : "no-cache", ...options });
+  } catch (error) {
+    noticeAway();
+    throw new ServerAway("the server does not answer", { cause: error });
+  }
+}
+
+/** @param {Response} response */
+async function content(response) {
+  const text = await response.text();
+  if (!(response.headers.get("Content-Type") ?? "").includes("json")) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** @returns {Promise<AuthStatus>} */
+export const authStatus = () => request("GET", "/api/auth/status", undefined, { asks: false });
+/** @param {string} password @param {string} setupCode @returns {Promise<{api_token: string}>} */
+export const setUp = (password, setupCode) =>
+  request("POST", "/api/auth/setup", setupCode ? { password, setup_code: setupCode } : { password }, { asks: false });
+/** @param {string} password */
+export const signIn = (password) => request("POST", "/api/auth/login", { password }, { asks: false });
+export const signOut = () => request("POST", "/api/auth/logout", {}, { asks: false });
+/** @returns {Promise<Account[]>} */
+export const listAccounts = () => request("GET", "/api/accounts");
+/** @param {Record<string, unknown>} fields @returns {Promise<Account>} */
+export const addAccount = (fields) => request("POST", "/api/accounts", fields);
+/** @param {number} id @param {Record<string, unknown>} fields */
+export const updateAccount = (id, fields) => request("PUT", `/api/accounts/${id}`, fields);
+/** @param {number} id */
+export const deleteAccount = (id) => request("DELETE", `/api/accounts/${id}`);
+/** @param {number} id */
+export const refreshAccount = (id) => request("POST", `/api/accounts/${id}/refresh-oauth`, {});
+/** @param {number} id */
+export const captureAccount = (id) => request("POST", `/api/accounts/${id}/capture-oauth`, {});
+/** @param {number} id @returns {Promise<{command: string}>} */
+export const launchCommand = (id) => request("POST", `/api/accounts/${id}/launch`, {});

@@ -1,0 +1,206 @@
+/** Owns the dialogs about one account: add, edit, delete, sign in. */
+
+import { addAccount, captureAccount, deleteAccount, updateAccount } from "../api.js";
+import { named } from "../elements.js";
+import { clearError, onSubmit, showError, value } from "../forms.js";
+import { t } from "../messages.js";
+import { account as accountOf, reload } from "../store.js";
+import { say } from "../toasts.js";
+import { dialog, openDialog, setTitle } from "./dialog.js";
+
+/** @typedef {import("../api.js").Account} Account */
+/** @typedef {(account: Account) => void} StartLogin */
+
+/** @param {HTMLDialogElement} element */
+const formOf = (element) => /** @type {HTMLFormElement} */ (element.querySelector("form"));
+/** @type {Account | null} */
+let edited = null;
+
+/** Wire the dialogs. @param {StartLogin} startLogin signs an account in through a terminal */
+export function wireAccountDialogs(startLogin) {
+  wireAdd(startLogin);
+  wireEdit();
+  wireDelete();
+  wireLogin(startLogin);
+}
+
+/** Say whether there is a terminal to sign in with; without one that choice is not offered. @param {boolean} available */
+export function offerTerminalLogin(available) {
+  for (const label of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-needs='terminal']"))) {
+    label.hidden = !available;
+    const input = /** @type {HTMLInputElement} */ (label.querySelector("input"));
+    input.disabled = !available;
+    if (available) input.defaultChecked = input.checked = true;
+  }
+}
+
+export function openAdd() {
+  const form = formOf(openDialog("add"));
+  clearError(form);
+  named(document, "search").blur();
+  /** @type {HTMLInputElement} */ (form.elements.namedItem("name")).focus();
+}
+
+/** @param {StartLogin} startLogin */
+function wireAdd(startLogin) {
+  const element = dialog("add");
+  const form = formOf(element);
+  // Only hidden, never emptied: what was typed for one type is still there after a look at another.
+  const showKind = () => {
+    for (const part of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-kind]"))) {
+      part.hidden = part.dataset.kind !== value(form, "kind");
+    }
+    for (const part of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-how]"))) {
+      part.hidden = part.dataset.how !== value(form, "how");
+    }
+  };
+  form.addEventListener("change", showKind);
+  onSubmit(form, async () => {
+    const name = value(form, "name").trim();
+    if (!name) return showError(form, t("name_missing"), "", "name");
+    const kind = value(form, "kind");
+    const how = kind === "login" ? value(form, "how") : kind;
+    const fields = credentialFields(form, how);
+    if (!fields) return;
+    const added = await addAccount({ name, ...fields });
+    if (how === "capture") await captureInto(added);
+    await reload();
+    element.close();
+    form.reset();
+    showKind();
+    if (how === "terminal") startLogin(accountOf(added.id) ?? added);
+    else say(t("added", { name: added.name }));
+  });
+  showKind();
+}
+
+/** Return what to send for the chosen way, or null after saying what is missing. @param {HTMLFormElement} form @param {string} how */
+function credentialFields(form, how) {
+  /** @param {string} field @param {string} label */
+  const needed = (field, label) => {
+    const text = value(form, field).trim();
+    if (!text) showError(form, t("missing", { field: t(label) }), "", field);
+    return text;
+  };
+  if (how === "api_key") {
+    const key = needed("api_key", "type_api_key");
+    return key && { auth_type: "api_key", api_key: key };
+  }
+  if (how === "setup_token") {
+    const token = needed("setup_token", "kind_setup_token");
+    return token && { auth_type: "oauth", access_token: token };
+  }
+  if (how === "paste") {
+    const access = needed("access_token", "access_token");
+    const refresh = value(form, "refresh_token").trim();
+    return access && { auth_type: "oauth", access_token: access, ...(refresh ? { refresh_token: refresh } : {}) };
+  }
+  return { auth_type: "oauth" };
+}
+
+/** Capture into a new account, and take the account back when there is nothing to capture. @param {Account} account */
+async function captureInto(account) {
+  try {
+    await captureAccount(account.id);
+  } catch (error) {
+    await deleteAccount(account.id);
+    throw error;
+  }
+}
+
+/** @param {Account} account */
+export function openEdit(account) {
+  edited = account;
+  const element = openDialog("edit");
+  const form = formOf(element);
+  form.reset();
+  clearError(form);
+  setTitle(element, "edit_one", { name: account.name });
+  const name = /** @type {HTMLInputElement} */ (form.elements.namedItem("name"));
+  name.value = account.name;
+  for (const part of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-kind]"))) {
+    part.hidden = part.dataset.kind !== account.auth_type;
+  }
+  name.focus();
+}
+
+function wireEdit() {
+  const element = dialog("edit");
+  const form = formOf(element);
+  onSubmit(form, async () => {
+    if (!edited) return;
+    /** @type {Record<string, string>} */
+    const changes = {};
+    const name = value(form, "name").trim();
+    if (name !== edited.name) changes.name = name;
+    for (const field of edited.auth_type === "api_key" ? ["api_key"] : ["access_token", "refresh_token"]) {
+      if (value(form, field).trim()) changes[field] = value(form, field).trim();
+    }
+    if (Object.keys(changes).length) {
+      await updateAccount(edited.id, changes);
+      await reload();
+      say(t("saved", { name: accountOf(edited.id)?.name ?? name }));
+    }
+    element.close();
+    // Secrets do not stay in the page longer than the dialog.
+    form.reset();
+  });
+}
+
+/** @param {Account} account */
+export function openDelete(account) {
+  edited = account;
+  const element = openDialog("delete");
+  const form = formOf(element);
+  form.reset();
+  clearError(form);
+  setTitle(element, "delete_one", { name: account.name });
+  named(element, "type-name").textContent = t("delete_type_name", { name: account.name });
+  named(element, "confirm", HTMLButtonElement).disabled = true;
+  /** @type {HTMLInputElement} */ (form.elements.namedItem("typed")).focus();
+}
+
+function wireDelete() {
+  const element = dialog("delete");
+  const form = formOf(element);
+  const typed = () => value(form, "typed").trim().toLowerCase() === edited?.name;
+  form.addEventListener("input", () => {
+    named(element, "confirm", HTMLButtonElement).disabled = !typed();
+  });
+  onSubmit(form, async () => {
+    if (!edited || !typed()) return;
+    await deleteAccount(edited.id);
+    await reload();
+    element.close();
+    say(t("deleted", { name: edited.name }));
+  });
+}
+
+/** @param {Account} account */
+export function openLogin(account) {
+  edited = account;
+  const element = openDialog("login");
+  const form = formOf(element);
+  form.reset();
+  clearError(form);
+  setTitle(element, "login_one", { name: account.name });
+  named(element, "command").textContent = `claude-accounts login ${account.name}`;
+}
+
+/** @param {StartLogin} startLogin */
+function wireLogin(startLogin) {
+  const element = dialog("login");
+  const form = formOf(element);
+  onSubmit(form, async () => {
+    if (!edited) return;
+    if (value(form, "how") === "capture") {
+      await captureAccount(edited.id);
+      await reload();
+      say(t("captured", { name: edited.name }));
+      element.close();
+    } else {
+      element.close();
+      startLogin(edited);
+    }
+  });
+}

@@ -1,0 +1,38 @@
+/** Owns the dialog of the shell aliases: view, copy, download, install. */
+
+import { request } from "../api.js";
+import { copy } from "../clipboard.js";
+import { download, named } from "../elements.js";
+import { clearError, showError } from "../forms.js";
+import { t } from "../messages.js";
+import { complain, say, sentence } from "../toasts.js";
+import { confirmed, dialog, openDialog } from "./dialog.js";
+
+export async function openAliases() {
+  const element = dialog("aliases");
+  clearError(element);
+  try {
+    const answer = await request("GET", "/api/generate-aliases");
+    named(element, "script").textContent = typeof answer === "string" ? answer : answer.script ?? answer.aliases ?? "";
+  } catch (error) {
+    return complain(error);
+  }
+  openDialog("aliases");
+}
+
+export function wireAliases() {
+  const element = dialog("aliases");
+  const script = () => named(element, "script").textContent ?? "";
+  named(element, "copy").addEventListener("click", () => copy(script()));
+  named(element, "download").addEventListener("click", () => download("aliases.sh", script(), "text/x-shellscript"));
+  named(element, "install").addEventListener("click", async () => {
+    if (!(await confirmed(t("aliases_install"), t("aliases_install_ask"), t("install")))) return;
+    clearError(element);
+    try {
+      await request("POST", "/api/install-aliases", {});
+      say(t("aliases_installed"));
+    } catch (error) {
+      showError(element, sentence(error));
+    }
+  });
+}

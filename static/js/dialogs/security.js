@@ -1,0 +1,100 @@
+/** Owns the dialog of the password, the API token and the signed-in browsers. */
+
+import { request } from "../api.js";
+import { copy } from "../clipboard.js";
+import { named } from "../elements.js";
+import { clearError, onSubmit, value } from "../forms.js";
+import { ago, dateTime, t } from "../messages.js";
+import { longEnough } from "../sign_in.js";
+import { moment } from "../store.js";
+import { complain, say } from "../toasts.js";
+import { confirmed, dialog, openDialog } from "./dialog.js";
+
+/** @typedef {import("../api.js").Session} Session */
+
+export function openSecurity() {
+  const element = openDialog("security");
+  forgetToken();
+  for (const name of ["password-form", "rotate-form"]) {
+    const form = named(element, name, HTMLFormElement);
+    form.reset();
+    clearError(form);
+  }
+  void showSessions();
+}
+
+/** @param {() => void} signedOut called after every session was ended */
+export function wireSecurity(signedOut) {
+  const element = dialog("security");
+  const form = named(element, "password-form", HTMLFormElement);
+  onSubmit(form, async () => {
+    if (!longEnough(form, "new_password")) return;
+    await request("POST", "/api/auth/change-password", { old_password: value(form, "old_password"), new_password: value(form, "new_password") });
+    form.reset();
+    say(t("password_changed"));
+    await showSessions();
+  });
+  const rotating = named(element, "rotate-form", HTMLFormElement);
+  onSubmit(rotating, async () => {
+    const password = value(rotating, "password");
+    if (!(await confirmed(t("rotate"), t("rotate_ask"), t("rotate")))) return;
+    const { api_token: token } = await request("POST", "/api/auth/rotate-token", { password });
+    rotating.reset();
+    named(element, "new-token").textContent = token;
+    named(element, "new-token").hidden = named(element, "copy-new-token").hidden = false;
+    named(element, "copy-new-token").focus();
+  });
+  named(element, "copy-new-token").addEventListener("click", () => copy(named(element, "new-token").textContent ?? ""));
+  named(element, "sign-out-everywhere").addEventListener("click", async () => {
+    if (!(await confirmed(t("sign_out_everywhere"), t("sign_out_everywhere_ask"), t("sign_out_everywhere")))) return;
+    try {
+      await request("POST", "/api/auth/sign-out-everywhere", {});
+      element.close();
+      signedOut();
+    } catch (error) {
+      complain(error);
+    }
+  });
+  element.addEventListener("close", forgetToken);
+}
+
+function forgetToken() {
+  const element = dialog("security");
+  named(element, "new-token").textContent = "";
+  named(element, "new-token").hidden = named(element, "copy-new-token").hidden = true;
+}
+
+async function showSessions() {
+  try {
+    /** @type {Session[] | {sessions: Session[]}} */
+    const answer = await request("GET", "/api/auth/sessions");
+    const sessions = Array.isArray(answer) ? answer : answer.sessions;
+    named(dialog("security"), "sessions").replaceChildren(...sessions.map(line));
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** @param {Session} session */
+function line(session) {
+  const item = document.createElement("li");
+  const title = document.createElement("span");
+  title.textContent = session.current ? t("session_this", { browser: browser(session.user_agent) }) : browser(session.user_agent);
+  const note = document.createElement("span");
+  note.className = "note";
+  note.textContent = t("session_note", {
+    address: session.address,
+    since: dateTime(moment(session.created_at)),
+    seen: ago(Math.max(0, Date.now() - moment(session.last_seen))),
+  });
+  item.append(title, note);
+  return item;
+}
+
+/** Return a browser's name as a person would say it. @param {string} agent */
+function browser(agent) {
+  const name = agent.match(/(Edg|OPR|Firefox|Chrome|Safari)\w*\/(\d+)/);
+  const system = agent.match(/Windows|Mac OS|Android|iPhone|iPad|Linux/);
+  const known = { Edg: "Edge", OPR: "Opera" }[name?.[1] ?? ""] ?? name?.[1];
+  return [known && `${known} ${name?.[2]}`, system?.[0]].filter(Boolean).join(" · ") || agent.slice(0, 60) || "?";
+}

@@ -1,0 +1,92 @@
+/** Owns which accounts are looked for: the search, the type, the status. */
+
+import { named, setText } from "./elements.js";
+import { loginEndsSoon } from "./countdown.js";
+import { list, t } from "./messages.js";
+import { all } from "./store.js";
+
+/** @typedef {import("./api.js").Account} Account */
+
+const search = named(document, "search", HTMLInputElement);
+const type = named(document, "type", HTMLSelectElement);
+const health = named(document, "health");
+const attention = named(document, "attention");
+const NAMED_AT_MOST = 4;
+let status = "";
+
+/** Wire search, type and health; `changed` is called after each change. @param {() => void} changed */
+export function wireFilter(changed) {
+  search.addEventListener("input", changed);
+  search.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !search.value) return;
+    event.preventDefault();
+    search.value = "";
+    changed();
+  });
+  type.addEventListener("change", changed);
+  health.addEventListener("click", (event) => {
+    const button = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("button"));
+    if (button) choose(button.dataset.status ?? "", changed);
+  });
+  named(document, "attention").addEventListener("click", (event) => {
+    if (/** @type {Element} */ (event.target).closest("button")) choose("needs_login", changed);
+  });
+}
+
+export const chosenStatus = () => status;
+
+/** Put the cursor into the search. */
+export function focusSearch() {
+  search.focus();
+  search.select();
+}
+
+/** @param {string} wanted @param {() => void} changed */
+function choose(wanted, changed) {
+  status = status === wanted ? "" : wanted;
+  for (const button of health.querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.status === status));
+  }
+  changed();
+}
+
+/** Return the accounts that match, by name. */
+export function matching() {
+  const words = plain(search.value).split(/\s+/).filter(Boolean);
+  return all()
+    .filter((account) => !type.value || account.auth_type === type.value)
+    .filter((account) => !status || account.status === status)
+    .filter((account) => {
+      const text = plain(`${account.name} ${account.email ?? ""} ${account.organization ?? ""} ${account.subscription_type ?? ""}`);
+      return words.every((word) => text.includes(word));
+    })
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+/** Return the text without case and accents. @param {string} text */
+const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
+/** Show how many accounts are in which state, and who needs the reader. */
+export function showHealth() {
+  const accounts = all();
+  for (const button of health.querySelectorAll("button")) {
+    const wanted = button.dataset.status;
+    const count = wanted ? accounts.filter((account) => account.status === wanted).length : accounts.length;
+    setText(/** @type {HTMLElement} */ (button.querySelector(".count")), String(count));
+  }
+  const ended = accounts.filter((account) => account.status === "needs_login");
+  const soon = accounts.filter(loginEndsSoon);
+  attention.hidden = ended.length + soon.length === 0;
+  const words = [];
+  if (ended.length) words.push(t("attention_ended", { count: ended.length, names: names(ended) }));
+  if (soon.length) words.push(t("attention_soon", { count: soon.length, names: names(soon) }));
+  setText(named(attention, "attention-text"), words.join(" "));
+  /** @type {HTMLElement} */ (attention.querySelector("button")).hidden = ended.length === 0;
+}
+
+/** @param {Account[]} accounts */
+function names(accounts) {
+  const first = accounts.slice(0, NAMED_AT_MOST).map((account) => account.name);
+  const rest = accounts.length - first.length;
+  return list(rest > 0 ? [...first, t("and_more", { count: rest })] : first);
+}

@@ -1,0 +1,130 @@
+/** Owns the live connection: news from the server as they happen, and an honest banner while it is away. */
+
+import { authStatus } from "./api.js";
+import { named, setText } from "./elements.js";
+import { duration, t } from "./messages.js";
+import { say } from "./toasts.js";
+
+/**
+ * @typedef {{connected: boolean, on(event: string, listener: (...values: any[]) => void): void, emit(event: string, ...values: any[]): void,
+ *   connect(): void, disconnect(): void}} Socket
+ */
+
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 8000;
+const POLL = 5000;
+const banner = named(document, "connection");
+/** @type {Socket | null} */
+let socket = null;
+/** @type {(() => void) | null} */
+let news = null;
+/** @type {() => Promise<void>} */
+let signInAgain = () => Promise.resolve();
+let away = false;
+let wait = FIRST_WAIT;
+let nextTry = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let ticking;
+/** @type {Set<(socket: Socket) => void>} */
+const waiting = new Set();
+
+/**
+ * Connect, and call `changed` after each change of the accounts and after each return of the server.
+ * Without the socket library the page asks every few seconds instead.
+ * @param {string} vendor the folder of the browser libraries, "" where they are not installed
+ * @param {() => void} changed @param {() => Promise<void>} signIn
+ */
+export async function connect(vendor, changed, signIn) {
+  news = changed;
+  signInAgain = signIn;
+  named(document, "connect-now").addEventListener("click", () => void tryAgain());
+  if (!vendor) {
+    setInterval(() => {
+      if (!document.hidden && !away) changed();
+    }, POLL);
+    return;
+  }
+  const { io } = await import(`${vendor}socket.io.js`);
+  socket = /** @type {Socket} */ (io({ transports: ["websocket"], reconnection: false }));
+  socket.on("connect", () => {
+    back();
+    changed();
+  });
+  socket.on("accounts_changed", () => changed());
+  socket.on("disconnect", (/** @type {string} */ reason) => {
+    if (reason !== "io client disconnect") void lost();
+  });
+  socket.on("connect_error", () => void lost());
+  for (const tell of waiting) tell(socket);
+}
+
+/** Call with the socket as soon as there is one. @param {(socket: Socket) => void} tell */
+export function withSocket(tell) {
+  if (socket) tell(socket);
+  else waiting.add(tell);
+}
+
+/** End the connection for good, when the reader signs out. */
+export function disconnect() {
+  socket?.disconnect();
+  clearTimeout(timer);
+}
+
+/** A request got no answer, or the connection broke: say so, and try again later and later. */
+export function lost() {
+  if (nextTry) return;
+  away = true;
+  const jitter = 0.8 + Math.random() * 0.4;
+  nextTry = Date.now() + wait * jitter;
+  timer = setTimeout(() => void tryAgain(), wait * jitter);
+  wait = Math.min(wait * 2, LONGEST_WAIT);
+  // A blink of the connection is nobody's business; the banner comes with the second try.
+  if (wait > FIRST_WAIT * 2) showBanner();
+}
+
+function showBanner() {
+  banner.hidden = false;
+  clearInterval(ticking);
+  ticking = setInterval(write, 250);
+  write();
+}
+
+function write() {
+  const left = Math.ceil((nextTry - Date.now()) / 1000) * 1000;
+  setText(named(banner, "connection-text"), nextTry && left > 0 ? t("connection_lost", { time: duration(left) }) : t("connecting"));
+}
+
+async function tryAgain() {
+  clearTimeout(timer);
+  nextTry = 0;
+  if (socket?.connected) return back();
+  try {
+    const status = await authStatus();
+    if (!status.authenticated) {
+      hideBanner();
+      await signInAgain();
+    }
+  } catch {
+    return lost();
+  }
+  if (socket) return socket.connect();
+  back();
+  news?.();
+}
+
+function back() {
+  const wasShown = !banner.hidden;
+  away = false;
+  wait = FIRST_WAIT;
+  nextTry = 0;
+  clearTimeout(timer);
+  hideBanner();
+  if (wasShown) say(t("connection_back"));
+}
+
+function hideBanner() {
+  clearInterval(ticking);
+  banner.hidden = true;
+}

@@ -1,0 +1,124 @@
+/** Owns the order of things: language, who is there, which view, and which act belongs to which button. */
+
+import { authStatus, handleWith, ServerAway, signOut } from "./api.js";
+import { showMatches, wireAccounts } from "./accounts.js";
+import { copyCommand, refreshAll, refreshExpired, refreshOne, showRefreshAll } from "./actions.js";
+import { offerTerminalLogin, openAdd, openDelete, openEdit, openLogin, wireAccountDialogs } from "./dialogs/accounts.js";
+import { openAliases, wireAliases } from "./dialogs/aliases.js";
+import { openExport, openImport, wireBackup } from "./dialogs/backup.js";
+import { wireDialogs } from "./dialogs/dialog.js";
+import { openSecurity, wireSecurity } from "./dialogs/security.js";
+import { named, wireReveals } from "./elements.js";
+import { focusSearch, showHealth, wireFilter } from "./filter.js";
+import { connect, disconnect, lost } from "./live.js";
+import { chooseLanguage, language, loadLanguage, onLanguage } from "./messages.js";
+import { openShortcuts, wireShortcuts } from "./shortcuts.js";
+import { showEntry, showView, signInAgain, wireSignIn, wireSignInAgain } from "./sign_in.js";
+import { onAccounts, reload } from "./store.js";
+import { wireTheme } from "./theme.js";
+import { complain } from "./toasts.js";
+
+const RETRY = 2000;
+let entered = false;
+let vendor = "";
+
+/** @type {Record<string, () => void>} */
+const acts = {
+  add: openAdd,
+  aliases: () => void openAliases(),
+  export: openExport,
+  import: openImport,
+  security: openSecurity,
+  shortcuts: openShortcuts,
+  "refresh-all": () => void refreshAll(),
+  "sign-out": () => void leave(),
+};
+
+/** @type {Record<string, (account: import("./api.js").Account) => void>} */
+const accountActs = {
+  copy: (account) => void copyCommand(account),
+  refresh: (account) => void refreshOne(account),
+  login: openLogin,
+  edit: openEdit,
+  delete: openDelete,
+};
+
+async function start() {
+  handleWith({ signIn: signInAgain, away: lost });
+  wire();
+  await begin();
+}
+
+function wire() {
+  wireReveals();
+  wireDialogs();
+  wireSignIn(enter);
+  wireSignInAgain(() => void reload().catch(complain));
+  wireAccounts((act, account) => accountActs[act]?.(account));
+  wireFilter(showMatches);
+  wireAccountDialogs(openLogin);
+  wireBackup();
+  wireAliases();
+  wireSecurity(() => location.reload());
+  wireTheme(named(document, "theme", HTMLSelectElement));
+  wireLanguage(named(document, "language", HTMLSelectElement));
+  wireShortcuts([
+    { key: "n", words: "shortcut_add", run: openAdd },
+    { key: "/", words: "shortcut_search", run: focusSearch },
+    { key: "?", words: "shortcut_list", run: openShortcuts },
+  ]);
+  onAccounts(() => {
+    showHealth();
+    showRefreshAll();
+  });
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-do]"))) {
+    button.addEventListener("click", () => {
+      document.getElementById("menu")?.hidePopover();
+      acts[button.dataset.do ?? ""]?.();
+    });
+  }
+}
+
+/** @param {HTMLSelectElement} select */
+function wireLanguage(select) {
+  select.addEventListener("change", () => void chooseLanguage(select.value).catch(complain));
+  onLanguage(() => {
+    select.value = language();
+    showHealth();
+  });
+}
+
+/** Ask who is there and show what fits; while nobody answers, say so and ask again. */
+async function begin() {
+  try {
+    await loadLanguage();
+    const status = await authStatus();
+    vendor = status.vendor ?? "";
+    if (status.authenticated) await enter();
+    else showEntry(status);
+  } catch (error) {
+    if (!(error instanceof ServerAway)) throw error;
+    showView("away");
+    setTimeout(() => void begin(), RETRY);
+  }
+}
+
+/** Show the dashboard, once signed in. */
+async function enter() {
+  await reload();
+  showView("dashboard");
+  if (entered) return;
+  entered = true;
+  offerTerminalLogin(false);
+  await connect(vendor, () => void reload().catch(complain), signInAgain);
+  await refreshExpired();
+}
+
+async function leave() {
+  disconnect();
+  await signOut();
+  // A fresh page: nothing that was seen here stays in memory.
+  location.reload();
+}
+
+void start();
