@@ -1,0 +1,68 @@
+"""The command `serve`: the dashboard, until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from commands import add_command
+from messages import InvalidInput, _
+
+if TYPE_CHECKING:
+    import argparse
+
+    from commands import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = add_command(
+        subparsers,
+        "serve",
+        help=_("serve the web dashboard and open it in the browser"),
+        example="claude-accounts serve --port 8080",
+    )
+    parser.add_argument("--port", type=int, default=5111, metavar=_("PORT"), help=_("the port (5111)"))
+    parser.add_argument("--remote", action="store_true", help=_("let other machines reach it, not only this one"))
+    parser.add_argument("--no-browser", action="store_true", help=_("do not open the browser"))
+    parser.add_argument(
+        "--trusted-host",
+        action="append",
+        default=[],
+        metavar=_("NAME"),
+        help=_("a name under which browsers reach it, for example through a proxy; may be repeated"),
+    )
+    parser.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        help=_("every request comes through one proxy that sets X-Forwarded-For"),
+    )
+    parser.add_argument("--tls-cert", default="", metavar=_("FILE"), help=_("serve HTTPS with this certificate (PEM)"))
+    parser.add_argument("--tls-key", default="", metavar=_("FILE"), help=_("and this private key (PEM)"))
+    parser.set_defaults(run=serve)
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    """Serve until a signal ends it."""
+    # No other command pays for Flask and gunicorn.
+    from origin import parse_host
+    from serving import Options
+    from serving import serve as run
+
+    for name in arguments.trusted_host:
+        host = parse_host(name)
+        if host is None or host.port is not None:
+            raise InvalidInput(
+                _("{name} is not a host name", name=repr(name[:100])),
+                "claude-accounts serve --trusted-host claude.example.com",
+            )
+    run(
+        Options(
+            port=arguments.port,
+            remote=arguments.remote,
+            browser=not arguments.no_browser,
+            trusted_hosts=tuple(arguments.trusted_host),
+            behind_proxy=arguments.behind_proxy,
+            certificate=arguments.tls_cert,
+            key=arguments.tls_key,
+        )
+    )

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""The web application: the page, the API and the sockets in one piece, behind one gate.
+
+What a route does is in api_*.py, what a terminal does in terminal_events.py, how the application is run in serving.py.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    from cli import main
+
+    sys.exit(main(["serve", *sys.argv[1:]]))
+
+import logging
+import os
+
+import flask_socketio
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import NotFound
+
+import api
+import api_accounts
+import api_auth
+import api_folders
+import browser_libs
+import openapi
+import sign_in
+import terminal_events
+from api import Config
+from live_updates import LiveUpdates
+from messages import printable
+from origin import Gate
+from page_files import ALWAYS_ASK, FOR_EVER, PageFiles
+
+STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
+log = logging.getLogger("claude_accounts.requests")
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Return a new application; nothing of it is shared with another one, and nothing starts before a request."""
+    config = config or Config()
+    app = Flask("claude_accounts", static_folder=None)
+    socketio = flask_socketio.SocketIO(
+        app,
+        async_mode="threading",
+        # The gate has checked Host and Origin before any of these is reached; [] keeps other origins without a grant.
+        cors_allowed_origins=[],
+        manage_session=False,
+        # Two key strokes must not overtake each other.
+        async_handlers=False,
+        ping_interval=10,
+        ping_timeout=5,
+    )
+    live = LiveUpdates(socketio, api.COOKIE)
+    terminals = terminal_events.register(socketio)
+    app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals)
+    app.extensions["claude_accounts_list"] = api_accounts.AccountList()
+    api.register(app)
+    _register_sockets(socketio, live)
+    _register_pages(app)
+    for blueprint in (api_auth.blueprint, api_accounts.blueprint, api_folders.blueprint):
+        app.register_blueprint(blueprint)
+    app.after_request(_log_request)
+    # Socket.IO's endpoint never reaches Flask, so the gate goes around everything.
+    gate = Gate(live.door(app.wsgi_app), remote=config.remote, trusted_hosts=config.trusted_hosts)
+    app.wsgi_app = gate  # type: ignore[method-assign]
+    return app
+
+
+def stop_terminals(app: Flask) -> None:
+    """End every terminal of an application."""
+    parts: api.Parts = app.extensions["claude_accounts"]
+    parts.terminals.stop_all()
+
+
+def _register_pages(app: Flask) -> None:
+    files = PageFiles()
+
+    @app.get("/")
+    def page() -> Response:
+        return files.answer(STATIC, "index.html", ALWAYS_ASK)
+
+    @app.get("/static/<path:name>")
+    def static(name: str) -> Response:
+        return files.answer(STATIC, name, ALWAYS_ASK)
+
+    @app.get("/vendor/<lock_id>/<name>")
+    def vendor(lock_id: str, name: str) -> Response:
+        folder = browser_libs.vendor_folder()
+        if not folder or lock_id != browser_libs.lock_id():
+            raise NotFound
+        return files.answer(folder, name, FOR_EVER)
+
+    @app.get("/healthz")
+    def health() -> Response:
+        return jsonify({"status": "ok"})
+
+    @app.get("/api/openapi.json")
+    def description() -> Response:
+        return jsonify(openapi.document())
+
+
+def _register_sockets(socketio: flask_socketio.SocketIO, live: LiveUpdates) -> None:
+    @socketio.on("connect")
+    def connect(auth: object = None) -> bool:
+        owner = api.authenticated(auth.get("token") if isinstance(auth, dict) else None)
+        if owner is None:
+            return False
+        live.opened(request.sid, owner)  # type: ignore[attr-defined]
+        return True
+
+
+def _log_request(response: Response) -> Response:
+    """Log what changes something or fails: never a query, a header or a body."""
+    if request.method not in ("GET", "HEAD") or response.status_code >= 400:
+        path = printable(request.path[:200])
+        log.info("%s %s %s %s", request.remote_addr, request.method, path, response.status_code)
+    return response
