@@ -14,12 +14,12 @@ const STEP = 48;
 const CARDS_UP_TO = 8;
 const list = named(document, "accounts");
 const more = named(document, "more");
-/** @type {Map<number, {element: HTMLElement, account: Account}>} */
+/** @type {Map<string, {element: HTMLElement, account: Account}>} */
 const shown = new Map();
 let limit = STEP;
 let known = false;
 let terminals = false;
-/** @type {Set<number>} */
+/** @type {Set<string>} */
 const busy = new Set();
 
 /**
@@ -29,7 +29,7 @@ const busy = new Set();
 export function wireAccounts(act) {
   list.addEventListener("click", (event) => {
     const button = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-act]"));
-    const account = accountOf(Number(/** @type {HTMLElement | null} */ (button?.closest(".account"))?.dataset.id));
+    const account = accountOf(/** @type {HTMLElement | null} */ (button?.closest(".account"))?.dataset.id ?? "");
     if (button && account && button.getAttribute("aria-disabled") !== "true") act(button.dataset.act ?? "", account);
   });
   for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-layout]"))) {
@@ -67,7 +67,7 @@ export function offerTerminals(available) {
   for (const { element, account } of shown.values()) fill(element, account);
 }
 
-/** Mark accounts as being worked on. @param {number[]} ids @param {boolean} on */
+/** Mark accounts as being worked on. @param {string[]} ids @param {boolean} on */
 export function setBusy(ids, on) {
   for (const id of ids) {
     if (on) busy.add(id);
@@ -110,10 +110,10 @@ function elementOf(account) {
   return element;
 }
 
-/** @param {number} id */
+/** @param {string} id */
 function newElement(id) {
   const element = copyOf("account");
-  element.dataset.id = String(id);
+  element.dataset.id = id;
   translate(element);
   return element;
 }
@@ -149,7 +149,7 @@ function fill(element, account) {
 /** @param {HTMLElement} element @param {string} act @returns {HTMLElement} */
 const actButton = (element, act) => /** @type {HTMLElement} */ (element.querySelector(`[data-act="${act}"]`));
 
-/** @param {HTMLElement} element @param {number} id */
+/** @param {HTMLElement} element @param {string} id */
 function showBusy(element, id) {
   const button = actButton(element, "refresh");
   button.setAttribute("aria-busy", String(busy.has(id)));

@@ -4,7 +4,7 @@ import { language } from "./messages.js";
 
 /**
  * @typedef {object} Account
- * @property {number} id
+ * @property {string} id
  * @property {string} name
  * @property {"api_key" | "oauth"} auth_type
  * @property {string} masked_key
@@ -20,7 +20,7 @@ import { language } from "./messages.js";
  * @property {string | null} last_used
  *
  * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, vendor?: string, version?: string}} AuthStatus
- * @typedef {{id: number | string, created_at: number, last_seen: number, expires_at: number, address: string, user_agent: string, current?: boolean}} Session
+ * @typedef {{id: string, created_at: number, last_seen: number, expires_at: number, address: string, user_agent: string, current?: boolean}} Session
  */
 
 /** The server's refusal: a sentence, a remedy, and the field it is about. */
@@ -114,13 +114,13 @@ export const signOut = () => request("POST", "/api/auth/logout", {}, { asks: fal
 export const listAccounts = () => request("GET", "/api/accounts");
 /** @param {Record<string, unknown>} fields @returns {Promise<Account>} */
 export const addAccount = (fields) => request("POST", "/api/accounts", fields);
-/** @param {number} id @param {Record<string, unknown>} fields */
+/** @param {string} id @param {Record<string, unknown>} fields */
 export const updateAccount = (id, fields) => request("PUT", `/api/accounts/${id}`, fields);
-/** @param {number} id */
+/** @param {string} id */
 export const deleteAccount = (id) => request("DELETE", `/api/accounts/${id}`);
-/** @param {number} id */
+/** @param {string} id */
 export const refreshAccount = (id) => request("POST", `/api/accounts/${id}/refresh-oauth`, {});
-/** @param {number} id */
+/** @param {string} id */
 export const captureAccount = (id) => request("POST", `/api/accounts/${id}/capture-oauth`, {});
-/** @param {number} id @returns {Promise<{command: string}>} */
+/** @param {string} id @returns {Promise<{command: string}>} */
 export const launchCommand = (id) => request("POST", `/api/accounts/${id}/launch`, {});

@@ -1,7 +1,7 @@
 /** Owns the order of things: language, who is there, which view, and which act belongs to which button. */
 
 import { authStatus, handleWith, ServerAway, signOut } from "./api.js";
-import { showMatches, wireAccounts } from "./accounts.js";
+import { offerTerminals, showMatches, wireAccounts } from "./accounts.js";
 import { copyCommand, refreshAll, refreshExpired, refreshOne, showRefreshAll } from "./actions.js";
 import { offerTerminalLogin, openAdd, openDelete, openEdit, openLogin, wireAccountDialogs } from "./dialogs/accounts.js";
 import { openAliases, wireAliases } from "./dialogs/aliases.js";
@@ -9,9 +9,11 @@ import { openExport, openImport, wireBackup } from "./dialogs/backup.js";
 import { wireDialogs } from "./dialogs/dialog.js";
 import { openSecurity, wireSecurity } from "./dialogs/security.js";
 import { named, wireReveals } from "./elements.js";
+import { chooseFolder, wireFolderPicker } from "./folder_picker.js";
 import { focusSearch, showHealth, wireFilter } from "./filter.js";
 import { connect, disconnect, lost } from "./live.js";
 import { chooseLanguage, language, loadLanguage, onLanguage } from "./messages.js";
+import { findRunning, wireRunning } from "./running.js";
 import { openShortcuts, wireShortcuts } from "./shortcuts.js";
 import { showEntry, showView, signInAgain, wireSignIn, wireSignInAgain } from "./sign_in.js";
 import { onAccounts, reload } from "./store.js";
@@ -36,6 +38,7 @@ const acts = {
 
 /** @type {Record<string, (account: import("./api.js").Account) => void>} */
 const accountActs = {
+  open: (account) => void chooseFolder(account, (cwd) => openTerminal({ accountId: account.id, name: account.name, cwd })),
   copy: (account) => void copyCommand(account),
   refresh: (account) => void refreshOne(account),
   login: openLogin,
@@ -56,7 +59,8 @@ function wire() {
   wireSignInAgain(() => void reload().catch(complain));
   wireAccounts((act, account) => accountActs[act]?.(account));
   wireFilter(showMatches);
-  wireAccountDialogs(openLogin);
+  wireAccountDialogs((account) => openTerminal({ accountId: account.id, name: account.name, login: true }));
+  wireFolderPicker();
   wireBackup();
   wireAliases();
   wireSecurity(() => location.reload());
@@ -65,6 +69,7 @@ function wire() {
   wireShortcuts([
     { key: "n", words: "shortcut_add", run: openAdd },
     { key: "/", words: "shortcut_search", run: focusSearch },
+    { key: "Escape", control: true, words: "shortcut_close", run: () => void closeTerminal() },
     { key: "?", words: "shortcut_list", run: openShortcuts },
   ]);
   onAccounts(() => {
@@ -109,9 +114,33 @@ async function enter() {
   showView("dashboard");
   if (entered) return;
   entered = true;
-  offerTerminalLogin(false);
+  offerTerminals(vendor !== "");
+  offerTerminalLogin(vendor !== "");
   await connect(vendor, () => void reload().catch(complain), signInAgain);
-  await refreshExpired();
+  if (vendor) wireRunning(attach);
+  await Promise.all([refreshExpired(), comeBack()]);
+}
+
+/** Open a terminal; the emulator is loaded with the first one. @param {import("./terminal/pane.js").Wish} wish */
+function openTerminal(wish) {
+  void import("./terminal/view.js").then((terminals) => terminals.openTerminal(wish, vendor));
+}
+
+/** @param {import("./running.js").Running} running */
+function attach(running) {
+  openTerminal({ terminalId: running.terminal_id, accountId: running.account_id, name: running.account, cwd: running.cwd });
+}
+
+/** Show the terminal that the address names: the page was loaded again. */
+async function comeBack() {
+  const id = decodeURIComponent(location.hash.match(/^#terminal=(.+)/)?.[1] ?? "");
+  if (!id || !vendor) return;
+  const running = await findRunning(id);
+  if (running) attach(running);
+}
+
+async function closeTerminal() {
+  if (document.querySelector("[data-view='terminals']:not([hidden])")) await (await import("./terminal/view.js")).closeCurrent();
 }
 
 async function leave() {

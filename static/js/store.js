@@ -4,7 +4,7 @@ import { listAccounts } from "./api.js";
 
 /** @typedef {import("./api.js").Account} Account */
 
-/** @type {Map<number, Account>} */
+/** @type {Map<string, Account>} */
 let accounts = new Map();
 /** @type {Set<() => void>} */
 const listeners = new Set();
@@ -13,7 +13,7 @@ let loading = 0;
 let waiting = null;
 
 export const all = () => [...accounts.values()];
-/** @param {number} id */
+/** @param {string} id */
 export const account = (id) => accounts.get(id);
 
 /** Call back after each change. @param {() => void} listener */

@@ -1,0 +1,116 @@
+/** Owns choosing the folder a terminal starts in: typed, from the recent ones, or by walking. */
+
+import { request } from "./api.js";
+import { hue } from "./accounts.js";
+import { dialog, openDialog, setTitle } from "./dialogs/dialog.js";
+import { named } from "./elements.js";
+import { clearError, onSubmit, showError, value } from "./forms.js";
+import { t } from "./messages.js";
+import { sentence } from "./toasts.js";
+
+/** @typedef {import("./api.js").Account} Account */
+/** @typedef {{path: string, parent: string | null, folders: {name: string, path: string}[]}} Listing */
+
+const element = dialog("folder");
+const form = /** @type {HTMLFormElement} */ (element.querySelector("form"));
+const list = named(form, "folders");
+/** @type {(folder: string) => void} */
+let chosen = () => {};
+/** @type {Listing} */
+let listing = { path: "", parent: null, folders: [] };
+
+/** Ask for a folder and call `then` with it. @param {Account} account @param {(folder: string) => void} then */
+export async function chooseFolder(account, then) {
+  chosen = then;
+  clearError(form);
+  form.reset();
+  openDialog("folder");
+  setTitle(element, "open_one", { name: account.name });
+  named(element, "title").style.setProperty("--hue", String(hue(account.name)));
+  /** @type {string[]} */
+  let recent = [];
+  try {
+    recent = await request("GET", `/api/recent-dirs?account_id=${account.id}`);
+  } catch (error) {
+    showError(form, sentence(error));
+  }
+  named(form, "recent-part").hidden = !recent.length;
+  named(form, "recent").replaceChildren(...recent.slice(0, 5).map((path) => button(path, path)));
+  await walk(recent[0] ?? "");
+}
+
+export function wireFolderPicker() {
+  const path = field();
+  path.addEventListener("input", show);
+  list.addEventListener("click", onPick);
+  named(form, "recent").addEventListener("click", (event) => {
+    const picked = pathOf(event);
+    if (picked === null) return;
+    path.value = picked;
+    form.requestSubmit();
+  });
+  form.addEventListener("keydown", moveByArrows);
+  onSubmit(form, async () => {
+    const folder = value(form, "path").trim();
+    element.close();
+    chosen(folder);
+  });
+}
+
+const field = () => /** @type {HTMLInputElement} */ (form.elements.namedItem("path"));
+
+/** @param {Event} event */
+function pathOf(event) {
+  return /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-path]"))?.dataset.path ?? null;
+}
+
+/** @param {Event} event */
+function onPick(event) {
+  const picked = pathOf(event);
+  if (picked !== null) void walk(picked).then(() => /** @type {HTMLElement | null} */ (list.querySelector("button"))?.focus());
+}
+
+/** Show the folders in the folder; "" is the home folder. @param {string} path */
+async function walk(path) {
+  try {
+    listing = await request("GET", `/api/browse${path ? `?path=${encodeURIComponent(path)}` : ""}`);
+    field().value = listing.path;
+    clearError(form);
+    show();
+  } catch (error) {
+    showError(form, sentence(error));
+  }
+}
+
+/** What is typed behind the last folder narrows the list. */
+function show() {
+  const typed = field().value;
+  const inside = typed.startsWith(`${listing.path.replace(/\/$/, "")}/`) ? typed.slice(listing.path.length).replace(/^\//, "").toLowerCase() : "";
+  const rows = listing.folders.filter((folder) => folder.name.toLowerCase().startsWith(inside)).map((folder) => button(folder.name, folder.path));
+  if (listing.parent && listing.parent !== listing.path) rows.unshift(button("..", listing.parent));
+  list.replaceChildren(...rows);
+}
+
+/** @param {string} words @param {string} path */
+function button(words, path) {
+  const item = document.createElement("li");
+  const inner = document.createElement("button");
+  inner.type = "button";
+  inner.className = "button quiet";
+  inner.dataset.path = path;
+  inner.textContent = words;
+  if (words === "..") inner.setAttribute("aria-label", t("folder_up"));
+  item.append(inner);
+  return item;
+}
+
+/** @param {KeyboardEvent} event */
+function moveByArrows(event) {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  const stops = [field(), .../** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-path]"))].filter((stop) => stop.offsetParent);
+  const here = stops.findIndex((stop) => stop === document.activeElement);
+  const next = stops[here + (event.key === "ArrowDown" ? 1 : -1)];
+  if (here < 0 || !next) return;
+  event.preventDefault();
+  next.focus();
+}

@@ -1,0 +1,158 @@
+/** Owns one terminal on the page: its tab, its screen, and what it says when it ends or fails. */
+
+import { hue } from "../accounts.js";
+import { copyOf, named, setText } from "../elements.js";
+import { t, translate } from "../messages.js";
+import { Screen } from "./screen.js";
+import { showLogin, wireLogin } from "./login.js";
+
+/** @typedef {import("../live.js").Socket} Socket */
+/** @typedef {{kind: string, title: string, body: string} | null} Attention */
+/** @typedef {{accountId: string, name: string, cwd?: string, login?: boolean, terminalId?: string}} Wish what the pane is opened for */
+
+let requests = 0;
+
+export class Pane {
+  /**
+   * @param {Wish} wish @param {Socket} socket @param {import("./libraries.js").Libraries} libraries
+   * @param {{changed: (pane: Pane) => void, chosen: (pane: Pane) => void, closed: (pane: Pane) => void}} heard
+   */
+  constructor(wish, socket, libraries, heard) {
+    this.wish = wish;
+    this.socket = socket;
+    this.heard = heard;
+    this.name = wish.name;
+    this.id = wish.terminalId ?? "";
+    this.title = "";
+    this.cwd = wish.cwd ?? "";
+    this.ended = false;
+    this.failed = false;
+    /** @type {Attention} */
+    this.attention = null;
+    this.request = "";
+    this.element = copyOf("pane");
+    this.tab = copyOf("tab");
+    translate(this.element);
+    this.element.id = `pane-${(requests += 1)}`;
+    this.tab.id = `tab-${requests}`;
+    this.tab.setAttribute("aria-controls", this.element.id);
+    this.element.setAttribute("aria-labelledby", this.tab.id);
+    this.tab.style.setProperty("--hue", String(hue(this.name)));
+    this.tab.addEventListener("click", () => heard.chosen(this));
+    /** @type {Screen | null} */
+    this.screen = null;
+    this.libraries = libraries;
+    named(this.element, "restart").addEventListener("click", () => this.start());
+    named(this.element, "force").addEventListener("click", () => this.start(true));
+    named(this.element, "close-ended").addEventListener("click", () => heard.closed(this));
+    wireLogin(this);
+    this.show();
+  }
+
+  /** The screen needs a place that is shown; only then is its size known. */
+  begin() {
+    this.screen = new Screen(this.libraries, named(this.element, "screen"), {
+      input: (data) => this.send(data),
+      resize: (rows, cols) => this.emit("resize_terminal", { rows, cols }),
+      parsed: (offset) => this.emit("terminal_ack", { offset }),
+    });
+    this.screen.setLive(this.socket.connected);
+    this.screen.fit();
+    if (this.id) this.attach();
+    else this.start();
+  }
+
+  /** Start the program; `force` goes on where another credential or login would be in the way. @param {boolean} [force] */
+  start(force = false) {
+    if (!this.screen) return;
+    this.id = "";
+    this.ended = this.failed = false;
+    this.title = "";
+    this.screen.restart(0);
+    this.screen.replay(0, 0);
+    named(this.element, "ended").hidden = true;
+    if (this.wish.login) showLogin(this);
+    const { rows, cols } = this.screen.terminal;
+    this.request = `${Date.now()}-${(requests += 1)}`;
+    this.socket.emit(this.wish.login ? "start_login" : "start_terminal", {
+      account_id: this.wish.accountId,
+      rows,
+      cols,
+      ack: true,
+      request: this.request,
+      ...(this.wish.cwd ? { cwd: this.wish.cwd } : {}),
+      ...(force ? { force: true } : {}),
+    });
+    this.show();
+    this.screen.focus();
+  }
+
+  /** Go on where this page stopped seeing the terminal, or from the first byte that is kept. */
+  attach() {
+    if (!this.id || !this.screen || this.ended) return;
+    this.request = `${Date.now()}-${(requests += 1)}`;
+    const { rows, cols } = this.screen.terminal;
+    this.socket.emit("attach_terminal", { terminal_id: this.id, from: this.screen.end || null, ack: true, rows, cols, request: this.request });
+  }
+
+  /** @param {string} event @param {Record<string, unknown>} payload */
+  emit(event, payload) {
+    // What is sent while the connection is broken would come late and twice.
+    if (this.id && this.socket.connected) this.socket.emit(event, { terminal_id: this.id, ...payload });
+  }
+
+  /** @param {string | Uint8Array} data */
+  send(data) {
+    if (!this.ended) this.emit("terminal_input", { data });
+    if (this.attention) this.setAttention(null);
+  }
+
+  detach() {
+    this.emit("detach_terminal", {});
+  }
+
+  stop() {
+    this.emit("stop_terminal", {});
+    if (!this.id) this.heard.closed(this);
+  }
+
+  /** @param {Attention} attention */
+  setAttention(attention) {
+    this.attention = attention?.kind ? attention : null;
+    this.show();
+    this.heard.changed(this);
+  }
+
+  /** @param {string} sentence @param {{restart: boolean, hint?: string, force?: boolean}} choices */
+  end(sentence, { restart, hint = "", force = false }) {
+    this.ended = true;
+    const bar = named(this.element, "ended");
+    bar.hidden = false;
+    named(this.element, "login").hidden = true;
+    named(bar, "ended-text").textContent = sentence;
+    named(bar, "ended-hint").textContent = hint;
+    named(bar, "restart").hidden = !restart;
+    named(bar, "force").hidden = !force;
+    this.screen?.replay(0, 0);
+    this.show();
+    this.heard.changed(this);
+    if (this.element.offsetParent) /** @type {HTMLElement | null} */ (bar.querySelector("button:not([hidden])"))?.focus();
+  }
+
+  /** Show name, title and marks on the tab. */
+  show() {
+    const working = /^[⠀-⣿]/.test(this.title);
+    const state = this.ended ? "ended" : this.attention ? "attention" : working ? "working" : "idle";
+    this.tab.dataset.state = state;
+    setText(named(this.tab, "tab-name"), this.name);
+    setText(named(this.tab, "tab-title"), this.title.replace(/^[^\p{L}\p{N}/~]+/u, "") || this.cwd.split("/").at(-1) || "");
+    setText(named(this.tab, "tab-state"), t(`tab_${state}`));
+    this.tab.title = [this.name, this.title, this.cwd].filter(Boolean).join(" · ");
+  }
+
+  remove() {
+    this.screen?.dispose();
+    this.tab.remove();
+    this.element.remove();
+  }
+}

@@ -1,0 +1,212 @@
+/** Owns one terminal emulator: bytes in, keys out, its size, and how far it has read. It knows no account and no socket. */
+
+import { copied } from "../clipboard.js";
+import { t } from "../messages.js";
+import { onTheme } from "../theme.js";
+import { complain, say } from "../toasts.js";
+import { colours } from "./colours.js";
+import { onKey } from "./keys.js";
+import { fontSize, isOn, onOptions } from "./options.js";
+import { onPaste } from "./paste.js";
+
+/** @typedef {import("./libraries.js").Libraries} Libraries */
+
+/** What was parsed is told to the server in steps of this size, so that it never runs far ahead. */
+const ACKNOWLEDGE_EVERY = 32 * 1024;
+const QUIET = 100;
+const SCROLLBACK = 10_000;
+const WHO = "\x1bP>|xterm.js(6.0.0)\x1b\\";
+
+export class Screen {
+  /**
+   * @param {Libraries} libraries @param {HTMLElement} place
+   * @param {{input: (data: string | Uint8Array) => void, resize: (rows: number, cols: number) => void, parsed: (offset: number) => void}} out
+   */
+  constructor(libraries, place, out) {
+    this.out = out;
+    this.place = place;
+    /** Offset behind the last byte that arrived, that was parsed, that the server knows of. */
+    this.end = 0;
+    this.parsed = 0;
+    this.acknowledged = 0;
+    this.replayEnd = 0;
+    this.live = true;
+    this.control = false;
+    this.terminal = new libraries.Terminal({
+      allowProposedApi: true,
+      cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
+      fontFamily: getComputedStyle(document.documentElement).getPropertyValue("--mono"),
+      fontSize: fontSize(),
+      minimumContrastRatio: 4.5,
+      scrollback: SCROLLBACK,
+      screenReaderMode: isOn("reader"),
+      theme: colours(),
+      macOptionIsMeta: true,
+      linkHandler: { activate: (event, uri) => openLink(event, uri) },
+    });
+    this.fitting = new libraries.FitAddon();
+    this.searching = new libraries.SearchAddon();
+    this.terminal.loadAddon(this.fitting);
+    this.terminal.loadAddon(this.searching);
+    this.terminal.loadAddon(new libraries.WebLinksAddon(openLink));
+    this.terminal.open(place);
+    this.terminal.loadAddon(new libraries.UnicodeGraphemesAddon());
+    void this.#useGraphics(libraries);
+    this.#listen();
+  }
+
+  /** Take bytes that begin at `offset`; what is known already is skipped. @param {Uint8Array} data @param {number} offset */
+  write(data, offset) {
+    const known = this.end - offset;
+    if (known >= data.length && data.length) return;
+    const fresh = known > 0 ? data.subarray(known) : data;
+    const end = Math.max(offset, this.end) + fresh.length;
+    this.end = end;
+    this.terminal.write(fresh, () => {
+      this.parsed = end;
+      if (this.parsed - this.acknowledged >= ACKNOWLEDGE_EVERY || this.parsed === this.end) {
+        this.acknowledged = this.parsed;
+        this.out.parsed(this.parsed);
+      }
+      this.#settle();
+    });
+  }
+
+  /** Go on at `offset`: until `replayEnd` was parsed nothing is answered, since it was answered when it happened. @param {number} offset @param {number} replayEnd */
+  replay(offset, replayEnd) {
+    if (offset > this.end) this.restart(offset);
+    this.replayEnd = replayEnd;
+    this.acknowledged = Math.min(this.acknowledged, offset);
+    this.#settle();
+  }
+
+  /** Forget the picture: bytes before `offset` are lost. @param {number} offset */
+  restart(offset) {
+    this.terminal.reset();
+    this.end = this.parsed = this.acknowledged = offset;
+  }
+
+  /** Say whether what is typed reaches anybody. @param {boolean} live */
+  setLive(live) {
+    this.live = live;
+    this.#settle();
+  }
+
+  get replaying() {
+    return this.parsed < this.replayEnd;
+  }
+
+  #settle() {
+    const deaf = this.replaying || !this.live;
+    if (this.terminal.options.disableStdin !== deaf) this.terminal.options.disableStdin = deaf;
+  }
+
+  #listen() {
+    const { terminal } = this;
+    terminal.onData((data) => this.type(data));
+    terminal.onBinary((data) => this.out.input(Uint8Array.from(data, (character) => character.charCodeAt(0))));
+    terminal.attachCustomKeyEventHandler((event) => onKey(event, this));
+    terminal.parser.registerCsiHandler({ prefix: ">", final: "q" }, () => {
+      // Told what it talks to, Claude Code sends whole frames, which do not flicker.
+      if (!this.replaying && this.live) this.out.input(WHO);
+      return true;
+    });
+    terminal.parser.registerOscHandler(52, (data) => {
+      if (!this.replaying) void takeToClipboard(data);
+      return true;
+    });
+    terminal.onSelectionChange(() => {
+      if (isOn("copy-selection") && terminal.hasSelection()) void copied(terminal.getSelection());
+    });
+    onPaste(this.place, this);
+    onTheme(() => (terminal.options.theme = colours()));
+    onOptions(() => {
+      terminal.options.fontSize = fontSize();
+      terminal.options.screenReaderMode = isOn("reader");
+      this.fit();
+    });
+    this.#watchSize();
+    const typing = terminal.textarea;
+    for (const name of ["autocapitalize", "autocorrect", "autocomplete"]) typing?.setAttribute(name, "off");
+    typing?.setAttribute("aria-label", t("terminal_input"));
+  }
+
+  #watchSize() {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    let told = "";
+    this.terminal.onResize(({ rows, cols }) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        if (told === `${rows}x${cols}`) return;
+        told = `${rows}x${cols}`;
+        this.out.resize(rows, cols);
+      }, QUIET);
+    });
+    new ResizeObserver(() => this.fit()).observe(this.place);
+  }
+
+  /** Fill the place; a hidden one would give a screen of nine columns, so it is left alone. */
+  fit() {
+    if (this.place.offsetParent) this.fitting.fit();
+  }
+
+  /** @param {string} data */
+  type(data) {
+    if (this.control && data.length === 1) {
+      this.control = false;
+      this.place.dispatchEvent(new CustomEvent("control-used", { bubbles: true }));
+      const code = data.toUpperCase().charCodeAt(0);
+      if (code >= 64 && code < 96) data = String.fromCharCode(code - 64);
+    }
+    this.out.input(data);
+  }
+
+  focus() {
+    this.terminal.focus();
+  }
+
+  dispose() {
+    this.terminal.dispose();
+  }
+
+  /** The graphics card draws faster, a browser that only imitates one draws slower. @param {Libraries} libraries */
+  async #useGraphics(libraries) {
+    if (isOn("plain") || !hasGraphicsCard()) return;
+    const { WebglAddon } = await libraries.webgl();
+    const addon = new WebglAddon();
+    addon.onContextLoss(() => addon.dispose());
+    try {
+      this.terminal.loadAddon(addon);
+    } catch {
+      // The renderer it has goes on drawing.
+      addon.dispose();
+    }
+  }
+}
+
+function hasGraphicsCard() {
+  const context = document.createElement("canvas").getContext("webgl2");
+  const details = context?.getExtension("WEBGL_debug_renderer_info");
+  if (!context || !details) return false;
+  return !/swiftshader|llvmpipe|software|basic render/i.test(String(context.getParameter(details.UNMASKED_RENDERER_WEBGL)));
+}
+
+/** Output may hold any address: it opens only on purpose, and only on the web. @param {MouseEvent} event @param {string} uri */
+function openLink(event, uri) {
+  if (!event.ctrlKey && !event.metaKey) return say(t("terminal_link"));
+  if (/^https?:\/\//i.test(uri)) window.open(uri, "_blank", "noopener,noreferrer");
+}
+
+/** A program may put text on the clipboard; reading it is never answered. @param {string} data */
+async function takeToClipboard(data) {
+  const coded = data.slice(data.indexOf(";") + 1);
+  if (coded === "?" || !coded) return;
+  try {
+    const text = new TextDecoder().decode(Uint8Array.from(atob(coded), (character) => character.charCodeAt(0)));
+    if (await copied(text)) say(t("terminal_copied"));
+  } catch (error) {
+    // Not base64: nothing to copy.
+    if (!(error instanceof DOMException)) complain(error);
+  }
+}

@@ -1,0 +1,190 @@
+"""A real browser before a real server: what the tests of the page share."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+PROJECT = Path(__file__).resolve().parent.parent
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PASSWORD = "correct horse battery"
+LANGUAGES = {"en": "en-GB", "fr": "fr-FR"}
+# Chromium reports every refused request on the console; a test that means to be refused expects this.
+REFUSED = r"status of 4\d\d"
+KEY = "sk-ant-api03-" + "a1B2c3D4" * 8
+
+
+class Server:
+    """One dashboard on a free port, with a data folder of its own; it can be stopped and started again there."""
+
+    def __init__(self, *, environ: dict[str, str] | None = None) -> None:
+        self._environ = environ or {}
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Return the address without a slash at the end."""
+        return f"http://localhost:{self.port}"
+
+    def start(self) -> None:
+        """Start the server and wait for its line with the address."""
+        self.process = subprocess.Popen(
+            [sys.executable, str(PROJECT / "server.py"), "--no-browser", "--port", str(self.port)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | self._environ,
+        )
+        assert self.process.stderr
+        said = []
+        for line in self.process.stderr:
+            said.append(line)
+            found = re.search(r"http://localhost:(\d+)/", line)
+            if found:
+                self.port = int(found[1])
+                break
+        else:
+            self.process.communicate()
+            raise AssertionError("the server did not start: " + "".join(said))
+
+    def stop(self) -> None:
+        """End the server as Ctrl-C does and wait for its end."""
+        self.process.send_signal(signal.SIGINT)
+        _output, errors = self.process.communicate(timeout=30)
+        assert "Traceback" not in errors, errors
+
+    def post(self, path: str, body: object, cookie: str = "") -> tuple[Any, str]:
+        """Send one request as the page does and return its answer and the cookie that came with it."""
+        headers = {"Content-Type": "application/json", "Origin": self.url, "Cookie": cookie}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return json.load(answer), (answer.headers["Set-Cookie"] or "").split(";")[0]
+
+
+class Visitor:
+    """One browser with its cookies; whatever it says on the console is kept and must be expected."""
+
+    def __init__(self, browser: Browser, server: Server, **options: Any) -> None:
+        options = {"locale": "en-GB", "viewport": {"width": 1200, "height": 800}, "reduced_motion": "reduce"} | options
+        self.server = server
+        self.context: BrowserContext = browser.new_context(**options)
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+        self.said: list[str] = []
+        self.hosts: set[str] = set()
+        self._expected: list[str] = []
+        self.context.on("console", self._on_console)
+        self.context.on("weberror", lambda error: self.said.append(str(error.error)))
+        self.context.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        self.said.append(message.text)
+
+    def expect(self, pattern: str) -> None:
+        """Allow console messages that match: Chromium reports each refused request there."""
+        self._expected.append(pattern)
+
+    def open(self, path: str = "/") -> Page:
+        """Open a page of the dashboard."""
+        page = self.context.new_page()
+        page.goto(self.server.url + path)
+        return page
+
+    def sign_in(self) -> None:
+        """Sign this browser in, choosing the password first where there is none."""
+        origin = {"Origin": self.server.url}
+        status = self.context.request.get(f"{self.server.url}/api/auth/status").json()
+        path = "login" if status["setup_done"] else "setup"
+        answer = self.context.request.post(
+            f"{self.server.url}/api/auth/{path}", data={"password": PASSWORD}, headers=origin
+        )
+        assert answer.ok, answer.text()
+
+    def add(self, name: str, **fields: object) -> str:
+        """Add an account (of an API key, unless `fields` say otherwise) and return its id."""
+        entry = {"name": name, "auth_type": "api_key", "api_key": KEY} | fields
+        if entry["auth_type"] != "api_key":
+            del entry["api_key"]
+        answer = self.context.request.post(
+            f"{self.server.url}/api/accounts", data=entry, headers={"Origin": self.server.url}
+        )
+        assert answer.ok, answer.text()
+        return str(answer.json()["id"])
+
+    def close(self) -> None:
+        """Close the browser window; unexpected words on the console or requests to other hosts fail the test."""
+        self.context.close()
+        rest = [text for text in self.said if not any(re.search(pattern, text) for pattern in self._expected)]
+        assert rest == []
+        assert {host for host in self.hosts if host} <= {f"localhost:{self.server.port}"}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return one Chromium for all tests."""
+    if not os.path.exists(CHROMIUM):
+        pytest.skip("no Chromium here (set CHROMIUM to its path)")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def libraries_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a cache folder that holds the browser libraries, fetched once for all tests."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    subprocess.run(
+        [sys.executable, "-c", "import browser_libs; browser_libs.ensure()"],
+        cwd=PROJECT,
+        check=True,
+        env=os.environ | {"XDG_CACHE_HOME": cache},
+    )
+    return cache
+
+
+@contextmanager
+def visiting(browser: Browser, server: Server, **options: Any) -> Iterator[Visitor]:
+    """Open a browser window of its own cookies, and check at its end what it said."""
+    visitor = Visitor(browser, server, **options)
+    try:
+        yield visitor
+    except BaseException:
+        visitor.context.close()
+        raise
+    visitor.close()
+
+
+@pytest.fixture
+def server(home: Path, libraries_cache: str) -> Iterator[Server]:
+    """Start a server without a password."""
+    started = Server(environ={"XDG_CACHE_HOME": libraries_cache})
+    yield started
+    started.stop()
+
+
+@pytest.fixture(params=LANGUAGES)
+def visitor(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Visitor]:
+    """Return a browser window, once in each language."""
+    with visiting(browser, server, locale=LANGUAGES[request.param]) as window:
+        yield window
