@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 from flask import Flask, Response, current_app, g, jsonify, request
@@ -28,6 +29,8 @@ from messages import (
 )
 
 COOKIE = "claude_accounts_session"
+# Under this name the server that runs us keeps what wants to hear that a body has arrived in whole.
+BODY_READ = "claude_accounts.body_read"
 LARGEST_BODY = 64 * 1024
 LARGEST_IMPORT = 16 * 1024 * 1024
 # Every other AccountsError says that the account is not in a state for what was asked.
@@ -90,6 +93,9 @@ def json_body() -> Any:
     Raises InvalidInput for what is no JSON, UnsupportedMediaType when it is not announced as application/json.
     """
     raw = request.get_data(cache=False)
+    told: Callable[[], None] | None = request.environ.get(BODY_READ)
+    if told is not None:
+        told()
     if not raw:
         return None
     if request.mimetype != "application/json":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_SECONDS = 0.8
 _STRANGER_SECONDS = 10
 _MOST_STRANGERS = 16
+_LINGER_SECONDS = 10
 
 
 class LiveUpdates:
@@ -103,7 +104,7 @@ class LiveUpdates:
 
     def _look(self) -> None:
         mark = ""
-        quiet_until = time.monotonic() + _STRANGER_SECONDS
+        quiet_until = time.monotonic() + _LINGER_SECONDS
         while True:
             try:
                 mark = self._tell_changes(mark)
@@ -116,7 +117,7 @@ class LiveUpdates:
             self._forget_closed()
             with self._lock:
                 if self._owners or self._strangers:
-                    quiet_until = time.monotonic() + _STRANGER_SECONDS
+                    quiet_until = time.monotonic() + _LINGER_SECONDS
                 elif time.monotonic() > quiet_until:
                     self._thread = None
                     return
@@ -145,4 +146,7 @@ class LiveUpdates:
         self._strangers = {engine_id: self._strangers.get(engine_id, now) for engine_id in present}
         for engine_id, since in list(self._strangers.items()):
             if now - since > _STRANGER_SECONDS:
-                self._server.eio.disconnect(engine_id)
+                connection = self._server.eio.sockets.get(engine_id)
+                if connection is not None:
+                    # Waiting for a client that does not read would hold up everybody else's news.
+                    connection.close(wait=False)

@@ -77,7 +77,7 @@ class Gate:
         self.trusted_hosts = frozenset(name.lower().strip("[]") for name in trusted_hosts)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        use_language(_language(environ))
+        use_language(language_of(environ))
         start = with_headers(start_response)
         refusal = self.refusal(environ)
         if refusal is None:
@@ -207,7 +207,7 @@ def own_address(environ: WSGIEnvironment) -> str:
     return str(connection.getsockname()[0]) if connection is not None else ""
 
 
-def _language(environ: WSGIEnvironment) -> str:
+def language_of(environ: WSGIEnvironment) -> str:
     """Return the page's language: its own header, a socket's query, else the browser's first known preference."""
     asked = environ.get("HTTP_X_LANGUAGE", "")
     if environ.get("PATH_INFO", "").startswith(SOCKET_PATH):

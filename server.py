@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    from cli import main
+    import cli
 
-    sys.exit(main(["serve", *sys.argv[1:]]))
+    sys.exit(cli.main(["serve", *sys.argv[1:]]))
 
 import logging
 import os

@@ -24,7 +24,7 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 import browser_libs
 import sign_in
-from api import Config
+from api import BODY_READ, Config
 from messages import AccountsError, InvalidInput, _, printable, say, warn
 from server import create_app, stop_terminals
 
@@ -38,7 +38,6 @@ _HEADERS_SECONDS = 15
 _BODY_SECONDS = 60
 _ANSWER_SECONDS = 1
 _END_SECONDS = 12
-_BODY_READ = "claude_accounts.body_read"
 
 
 class Options(NamedTuple):
@@ -264,7 +263,7 @@ class _Timed:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         has_body = environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
         if has_body:
-            environ[_BODY_READ] = self.local.body_read
+            environ[BODY_READ] = self.local.body_read
         else:
             self.local.body_read()
         return self._flask(environ, start_response)

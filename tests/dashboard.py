@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from unittest import mock
 
 import socketio  # type: ignore[import-untyped]
+import sign_in
 from api import COOKIE, Config
 from flask import Flask
 from flask.testing import FlaskClient
@@ -42,7 +44,9 @@ def set_up(config: Config | None = None) -> Dashboard:
     """Return a dashboard that has been set up."""
     app = create_app(config)
     client = app.test_client()
-    answer = client.post("/api/auth/setup", json={"password": PASSWORD})
+    # The real cost is tested where it matters; here it would be most of the time.
+    with mock.patch.object(sign_in, "_METHOD", "pbkdf2:sha256:1000"):
+        answer = client.post("/api/auth/setup", json={"password": PASSWORD})
     assert answer.status_code == 201, answer.text
     return Dashboard(app, client, answer.get_json()["api_token"])
 
