@@ -135,7 +135,7 @@ class Visitor:
         """Close the browser window; unexpected words on the console or requests to other hosts fail the test."""
         self.context.close()
         rest = [text for text in self.said if not any(re.search(pattern, text) for pattern in self._expected)]
-        assert rest == []
+        assert rest == [], rest
         assert {host for host in self.hosts if host} <= {f"localhost:{self.server.port}"}
 
 

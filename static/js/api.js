@@ -69,18 +69,6 @@ export async function request(method, path, body, options = {}) {
   throw new Refused(response.status, typeof answer === "object" && answer ? answer : {}, Number(response.headers.get("Retry-After")) || 0);
 }
 
-/**
- * Send a file's bytes as they are. Throws Refused, ServerAway.
- * @param {string} path @param {Blob} file @returns {Promise<any>}
- */
-export async function upload(path, file) {
-  const headers = { Accept: "application/json", "X-Language": language(), "Content-Type": file.type || "application/octet-stream" };
-  const response = await answered(path, { method: "POST", headers, body: file });
-  const answer = await content(response);
-  if (response.ok) return answer;
-  throw new Refused(response.status, answer ?? {}, 0);
-}
-
 /** @param {string} path @param {RequestInit} options */
 async function answered(path, options) {
   try {
@@ -120,7 +108,7 @@ export const updateAccount = (id, fields) => request("PUT", `/api/accounts/${id}
 export const deleteAccount = (id) => request("DELETE", `/api/accounts/${id}`);
 /** @param {string} id */
 export const refreshAccount = (id) => request("POST", `/api/accounts/${id}/refresh-oauth`, {});
-/** @param {string} id */
-export const captureAccount = (id) => request("POST", `/api/accounts/${id}/capture-oauth`, {});
+/** @param {string} id @param {boolean} [force] take the login even where it is another person's */
+export const captureAccount = (id, force = false) => request("POST", `/api/accounts/${id}/capture-oauth`, force ? { force } : {});
 /** @param {string} id @returns {Promise<{command: string}>} */
 export const launchCommand = (id) => request("POST", `/api/accounts/${id}/launch`, {});

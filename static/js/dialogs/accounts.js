@@ -1,12 +1,12 @@
 /** Owns the dialogs about one account: add, edit, delete, sign in. */
 
-import { addAccount, captureAccount, deleteAccount, updateAccount } from "../api.js";
+import { Refused, addAccount, captureAccount, deleteAccount, updateAccount } from "../api.js";
 import { named } from "../elements.js";
 import { clearError, onSubmit, showError, value } from "../forms.js";
 import { t } from "../messages.js";
 import { account as accountOf, reload } from "../store.js";
-import { say } from "../toasts.js";
-import { dialog, openDialog, setTitle } from "./dialog.js";
+import { say, sentence } from "../toasts.js";
+import { confirmed, dialog, openDialog, setTitle } from "./dialog.js";
 
 /** @typedef {import("../api.js").Account} Account */
 /** @typedef {(account: Account) => void} StartLogin */
@@ -187,6 +187,17 @@ export function openLogin(account) {
   named(element, "command").textContent = `claude-accounts login ${account.name}`;
 }
 
+/** Capture, after a question where the login is another one than the account holds. @param {Account} account */
+async function capture(account) {
+  try {
+    await captureAccount(account.id);
+  } catch (error) {
+    const other = error instanceof Refused && error.status === 409;
+    if (!other || !(await confirmed(t("capture_other"), sentence(error), t("capture_anyway")))) throw error;
+    await captureAccount(account.id, true);
+  }
+}
+
 /** @param {StartLogin} startLogin */
 function wireLogin(startLogin) {
   const element = dialog("login");
@@ -194,7 +205,7 @@ function wireLogin(startLogin) {
   onSubmit(form, async () => {
     if (!edited) return;
     if (value(form, "how") === "capture") {
-      await captureAccount(edited.id);
+      await capture(edited);
       await reload();
       say(t("captured", { name: edited.name }));
       element.close();

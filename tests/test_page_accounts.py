@@ -1,0 +1,353 @@
+"""The accounts on the page, in a real browser: added, changed, found, refreshed, and true without a reload."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from browser import KEY, REFUSED, Server, Visitor, browser, libraries_cache, server, visitor
+from conftest import Cli
+from playwright.sync_api import Locator, Page, expect
+from token_endpoint import TokenEndpoint
+
+__all__ = ["browser", "libraries_cache", "server", "visitor"]
+ACCESS = "sk-ant-oat01-" + "e5F6g7H8" * 8
+REFRESH = "sk-ant-ort01-" + "i9J0k1L2" * 8
+
+
+@pytest.fixture
+def page(visitor: Visitor) -> Page:
+    """Return the dashboard of a signed-in browser, with one account."""
+    visitor.sign_in()
+    visitor.add("perso")
+    opened = visitor.open()
+    expect(opened.locator(".account")).to_have_count(1)
+    return opened
+
+
+def card(page: Page, name: str) -> Locator:
+    """Return the card of one account."""
+    return page.locator(".account").filter(has=page.get_by_role("heading", name=name, exact=True))
+
+
+def act(page: Page, name: str, what: str) -> None:
+    """Click a button of one account."""
+    card(page, name).locator(f"[data-act={what}]:visible").click()
+
+
+def menu(page: Page, what: str) -> None:
+    """Choose an entry of the menu."""
+    page.locator("[popovertarget=menu]").click()
+    page.locator(f"#menu [data-do={what}]").click()
+
+
+def test_adding_by_keyboard_alone(page: Page) -> None:
+    page.keyboard.press("n")
+    page.keyboard.type("boulot")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type(KEY)
+    page.keyboard.press("Enter")
+    expect(card(page, "boulot")).to_be_visible()
+    assert KEY not in page.content()
+    expect(card(page, "boulot").locator("code")).to_have_text(re.compile(re.escape(KEY[-6:]) + "$"))
+
+
+def test_changing_the_type_keeps_what_was_typed(page: Page) -> None:
+    page.keyboard.press("n")
+    form = page.locator("dialog[data-name=add]")
+    form.locator("[name=api_key]").fill(KEY)
+    form.locator("[name=kind][value=setup_token]").check(force=True)
+    expect(form.locator("[name=api_key]")).to_be_hidden()
+    form.locator("[name=kind][value=api_key]").check(force=True)
+    expect(form.locator("[name=api_key]")).to_have_value(KEY)
+
+
+def test_setup_token_and_pasted_login(page: Page) -> None:
+    for name, kind, fields in (
+        ("runner", "setup_token", {"setup_token": ACCESS}),
+        ("client", "login", {"access_token": ACCESS, "refresh_token": REFRESH}),
+    ):
+        page.keyboard.press("n")
+        form = page.locator("dialog[data-name=add]")
+        form.locator("[name=name]").fill(name)
+        form.locator(f"[name=kind][value={kind}]").check(force=True)
+        if kind == "login":
+            form.locator("[name=how][value=paste]").check(force=True)
+        for field, text in fields.items():
+            form.locator(f"[name={field}]").fill(text)
+        form.locator("[name=name]").press("Enter")
+        expect(card(page, name)).to_be_visible()
+    expect(card(page, "runner").locator("[data-act=refresh]")).to_be_hidden()
+    expect(card(page, "client").locator("[data-act=refresh]")).to_be_visible()
+
+
+def test_taken_name_is_said_beside_the_form_which_stays(page: Page, visitor: Visitor) -> None:
+    visitor.expect(REFUSED)
+    page.keyboard.press("n")
+    form = page.locator("dialog[data-name=add]")
+    form.locator("[name=name]").fill("perso")
+    form.locator("[name=api_key]").fill(KEY)
+    form.locator("[name=name]").press("Enter")
+    expect(form.get_by_role("alert")).to_contain_text("perso")
+    expect(form.locator("[name=api_key]")).to_have_value(KEY)
+
+
+def test_renaming_and_a_new_key(page: Page) -> None:
+    act(page, "perso", "edit")
+    form = page.locator("dialog[data-name=edit]")
+    form.locator("[name=name]").fill("maison")
+    form.locator("[name=api_key]").fill("sk-ant-api03-" + "n" * 60 + "NEWKEY")
+    form.locator("[name=name]").press("Enter")
+    expect(card(page, "maison").locator("code")).to_have_text(re.compile("NEWKEY$"))
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_deleting_needs_the_name_typed_and_gives_the_focus_back(page: Page) -> None:
+    act(page, "perso", "delete")
+    dialog = page.locator("dialog[data-name=delete]")
+    button = dialog.locator("[data-name=confirm]")
+    expect(button).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(card(page, "perso").locator("[data-act=delete]")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.type("perso")
+    expect(button).to_be_enabled()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-name=first-steps]")).to_be_visible()
+    assert page.evaluate("document.activeElement.id") == "accounts"
+
+
+def test_launch_command_is_copied_without_the_key(page: Page) -> None:
+    act(page, "perso", "copy")
+    expect(page.locator(".toast")).to_contain_text("claude-accounts launch perso")
+    assert page.evaluate("navigator.clipboard.readText()") == "claude-accounts launch perso"
+
+
+def test_capture_takes_over_the_login_of_claude_code(page: Page, home: Path) -> None:
+    folder = home / ".claude"
+    folder.mkdir()
+    login = {
+        "accessToken": ACCESS,
+        "refreshToken": REFRESH,
+        "expiresAt": int(time.time() * 1000) + 7_200_000,
+        "scopes": ["user:inference"],
+        "subscriptionType": "max",
+    }
+    (folder / ".credentials.json").write_text(json.dumps({"claudeAiOauth": login}))
+    page.keyboard.press("n")
+    form = page.locator("dialog[data-name=add]")
+    form.locator("[name=name]").fill("client")
+    form.locator("[name=kind][value=login]").check(force=True)
+    form.locator("[name=how][value=capture]").check(force=True)
+    form.locator("[name=name]").press("Enter")
+    expect(card(page, "client")).to_have_attribute("data-status", "valid")
+    expect(card(page, "client").locator("[data-name=ends]")).to_contain_text("1")
+
+
+def test_capture_of_nothing_leaves_no_account_behind(page: Page, visitor: Visitor) -> None:
+    visitor.expect(REFUSED)
+    page.keyboard.press("n")
+    form = page.locator("dialog[data-name=add]")
+    form.locator("[name=name]").fill("client")
+    form.locator("[name=kind][value=login]").check(force=True)
+    form.locator("[name=how][value=capture]").check(force=True)
+    form.locator("[name=name]").press("Enter")
+    expect(form.get_by_role("alert")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".account")).to_have_count(1)
+
+
+def test_account_added_by_the_command_line_appears_by_itself(page: Page, cli: Cli) -> None:
+    assert cli("add", "boulot", "--key", "-", stdin=KEY).returncode == 0
+    expect(card(page, "boulot")).to_be_visible(timeout=5_000)
+
+
+def test_search_filter_and_their_keys(page: Page, visitor: Visitor) -> None:
+    for name in ("boulot", "client-nord", "client-sud"):
+        visitor.add(name)
+    expect(page.locator(".account")).to_have_count(4)
+    page.keyboard.press("/")
+    page.keyboard.type("nord client")
+    search = page.locator("[data-name=search]")
+    expect(search).to_be_focused()
+    expect(search).to_have_value("nord client")
+    expect(page.locator(".account h2")).to_have_text(["client-nord"])
+    page.keyboard.press("Escape")
+    expect(page.locator(".account")).to_have_count(4)
+    page.locator("[data-name=health] [data-status=needs_login]").click()
+    expect(page.locator("[data-name=nothing]")).to_be_visible()
+    page.locator("[data-name=type]").select_option("oauth")
+    page.locator("[data-name=health] [data-status='']").click()
+    expect(page.locator("[data-name=nothing]")).to_be_visible()
+    page.locator("[data-name=type]").select_option("api_key")
+    expect(page.locator(".account")).to_have_count(4)
+
+
+def test_shortcuts_are_listed_and_can_be_switched_off(page: Page) -> None:
+    page.keyboard.press("?")
+    dialog = page.locator("dialog[data-name=shortcuts]")
+    expect(dialog.locator("dt")).to_have_count(4)
+    dialog.locator("[data-name=single-keys]").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_expired_tokens_are_refreshed_once_however_many_tabs_open(
+    endpoint: TokenEndpoint, home: Path, server: Server, visitor: Visitor
+) -> None:
+    visitor.sign_in()
+    spent = int(time.time() * 1000) - 60_000
+    visitor.add("client", auth_type="oauth", access_token=ACCESS, refresh_token=endpoint.new_login(), expires_at=spent)
+    tabs = [visitor.open() for _ in range(3)]
+    for tab in tabs:
+        expect(card(tab, "client")).to_have_attribute("data-status", "valid")
+        expect(card(tab, "client").locator("[data-name=ends]")).to_contain_text("7")
+    assert len(endpoint.requests) == 1
+    assert endpoint.reused == []
+
+
+def test_refreshing_one_and_all(endpoint: TokenEndpoint, server: Server, visitor: Visitor) -> None:
+    visitor.sign_in()
+    soon = int(time.time() * 1000) + 3_600_000
+    for name in ("client", "atelier"):
+        visitor.add(
+            name, auth_type="oauth", access_token=ACCESS, refresh_token=endpoint.new_login(name), expires_at=soon
+        )
+    page = visitor.open()
+    act(page, "client", "refresh")
+    expect(page.locator(".toast")).to_contain_text("client")
+    french = page.evaluate("document.documentElement.lang") == "fr"
+    page.get_by_role("button", name="Rafraîchir tous" if french else "Refresh all").click()
+    expect(page.locator(".toast")).to_have_count(2)
+    assert len(endpoint.requests) == 3
+
+
+def test_ended_login_is_told_once_with_what_helps(endpoint: TokenEndpoint, server: Server, visitor: Visitor) -> None:
+    visitor.expect(REFUSED)
+    visitor.sign_in()
+    spent = int(time.time() * 1000) - 60_000
+    visitor.add("client", auth_type="oauth", access_token=ACCESS, refresh_token=REFRESH, expires_at=spent)
+    page = visitor.open()
+    expect(card(page, "client")).to_have_attribute("data-status", "needs_login")
+    expect(page.locator("[data-name=attention-text]")).to_contain_text("client")
+    expect(card(page, "client").locator("[data-name=login-first]")).to_be_visible()
+    page.reload()
+    expect(page.locator("[data-name=attention-text]")).to_contain_text("client")
+    assert len(endpoint.requests) == 1
+
+
+def test_countdown_ticks(server: Server, visitor: Visitor) -> None:
+    visitor.sign_in()
+    end = int(time.time() * 1000) + 600_000
+    visitor.add("client", auth_type="oauth", access_token=ACCESS, expires_at=end)
+    page = visitor.open()
+    clock = card(page, "client").locator("[data-name=ends]")
+    first = clock.inner_text()
+    expect(clock).not_to_have_text(first, timeout=5_000)
+    assert clock.get_attribute("datetime")
+
+
+def test_thousand_accounts_keep_the_search_quick_and_focused(server: Server, visitor: Visitor) -> None:
+    visitor.sign_in()
+    entries = [{"name": f"account-{number:04d}", "auth_type": "api_key", "api_key": KEY} for number in range(1000)]
+    origin = {"Origin": server.url}
+    answer = visitor.context.request.post(f"{server.url}/api/import", data=json.dumps(entries), headers=origin | JSON)
+    assert answer.ok, answer.text()
+    page = visitor.open()
+    expect(page.locator("[data-name=health] .count").first).to_have_text("1000")
+    page.keyboard.press("/")
+    page.keyboard.type("0999")
+    expect(page.locator(".account h2")).to_have_text(["account-0999"])
+    expect(page.locator("[data-name=search]")).to_be_focused()
+    for _ in range(4):
+        page.keyboard.press("Backspace")
+    first = page.locator(".account").count()
+    assert first < 200
+    page.mouse.wheel(0, 100_000)
+    expect(page.locator(".account").nth(first)).to_be_attached()
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def test_export_then_import_into_an_empty_dashboard(page: Page, tmp_path: Path) -> None:
+    menu(page, "export")
+    dialog = page.locator("dialog[data-name=export]")
+    expect(dialog.locator("[data-name=confirm]")).to_be_disabled()
+    dialog.locator("[name=understood]").check()
+    with page.expect_download() as download:
+        dialog.locator("[data-name=confirm]").click()
+    path = tmp_path / "export.json"
+    download.value.save_as(path)
+    assert [entry["name"] for entry in json.loads(path.read_text())] == ["perso"]
+    act(page, "perso", "delete")
+    page.keyboard.type("perso")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-name=first-steps]")).to_be_visible()
+    page.locator("[data-name=first-steps] [data-do=import]").click()
+    page.set_input_files("#import-file", path)
+    preview = page.locator("dialog[data-name=import]")
+    expect(preview.locator("tbody tr")).to_have_count(1)
+    preview.locator("[data-name=confirm]").click()
+    expect(card(page, "perso").locator("code")).to_have_text(re.compile(re.escape(KEY[-6:]) + "$"))
+
+
+def test_import_previews_what_will_happen_and_refuses_foreign_files(page: Page) -> None:
+    menu(page, "import")
+    dialog = page.locator("dialog[data-name=import]")
+    entries = [{"name": "perso", "auth_type": "api_key"}, {"name": "<img src=x>", "auth_type": "api_key"}]
+    for content in (b"not json", b"{}", b"[]"):
+        page.set_input_files(
+            "#import-file", {"name": "x.json", "mimeType": "application/json", "buffer": content}
+        )
+        expect(dialog.get_by_role("alert")).to_be_visible()
+    page.set_input_files(
+        "#import-file", {"name": "x.json", "mimeType": "application/json", "buffer": json.dumps(entries).encode()}
+    )
+    expect(dialog.locator("tbody tr")).to_have_count(2)
+    expect(dialog.locator("tbody .wont")).to_have_count(1)
+    expect(dialog.locator("tbody .bad")).to_have_count(1)
+    expect(dialog.locator("[data-name=confirm]")).to_be_disabled()
+    expect(dialog.locator("img")).to_have_count(0)
+
+
+def test_aliases_are_shown_copied_downloaded_and_hold_no_key(page: Page) -> None:
+    menu(page, "aliases")
+    dialog = page.locator("dialog[data-name=aliases]")
+    script = dialog.locator("[data-name=script]")
+    expect(script).to_contain_text("claude-perso")
+    assert KEY not in script.inner_text()
+    dialog.locator("[data-name=copy]").click()
+    assert "claude-perso" in page.evaluate("navigator.clipboard.readText()")
+    with page.expect_download() as download:
+        dialog.locator("[data-name=download]").click()
+    assert download.value.suggested_filename == "aliases.sh"
+    dialog.locator("[data-name=install]").click()
+    page.locator("dialog[data-name=confirm] [value=yes]").click()
+    expect(dialog.locator(".toast").last).to_be_visible()
+
+
+def test_language_and_theme_are_switched_without_a_reload_and_kept(page: Page) -> None:
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#language").select_option("fr")
+    expect(page.get_by_role("heading", level=1, name="Comptes")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "fr"
+    expect(card(page, "perso").locator("[data-name=status-word]")).to_have_text("Prêt")
+    page.locator("#theme").select_option("dark")
+    dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    page.locator("#theme").select_option("light")
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != dark
+    page.reload()
+    expect(page.get_by_role("heading", level=1, name="Comptes")).to_be_visible()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+def test_layout_is_chosen_and_kept(page: Page) -> None:
+    page.locator("[data-layout=rows]").click()
+    page.reload()
+    expect(page.locator("[data-name=accounts]")).to_have_class(re.compile("rows"))

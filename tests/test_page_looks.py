@@ -1,0 +1,128 @@
+"""Every state of the page in both themes and on a phone: no accessibility violation, nothing wider than the screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import PROJECT, Server, Visitor, browser, libraries_cache, server, visiting
+from playwright.sync_api import Browser, Page, expect
+
+__all__ = ["browser", "libraries_cache", "server"]
+AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
+ACCESS = "sk-ant-oat01-" + "e5F6g7H8" * 8
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark", "locale": "fr-FR"},
+    "phone": {"color_scheme": "light", "locale": "fr-FR", "viewport": {"width": 360, "height": 740}, "has_touch": True},
+    "dark phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}, "has_touch": True},
+}
+DIALOGS = ("aliases", "export", "import", "security", "shortcuts")
+
+
+@pytest.fixture(params=LOOKS)
+def visitor(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Visitor]:
+    """Return a browser window in each theme and size."""
+    if not AXE.exists():
+        pytest.skip("npm ci first")
+    with visiting(browser, server, **LOOKS[request.param]) as window:
+        yield window
+
+
+def check(page: Page, state: str) -> None:
+    """Fail with what axe finds, and when something is wider than the window."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run()")["violations"]
+    told = [(rule["id"], [node["target"] for node in rule["nodes"]]) for rule in found]
+    assert told == [], state
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, state
+
+
+def test_way_in(visitor: Visitor) -> None:
+    page = visitor.open()
+    page.locator("#setup-password").fill("short")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    check(page, "setup")
+    page.locator("#setup-password").fill("correct horse battery")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-name=api-token]")).to_be_visible()
+    check(page, "token")
+    page.locator("[data-name=token-saved]").click()
+    expect(page.locator("[data-name=first-steps]")).to_be_visible()
+    check(page, "empty")
+    page.locator("[popovertarget=menu]").click()
+    check(page, "menu")
+    page.locator("[data-do=sign-out]").click()
+    expect(page.locator("#sign-in-password")).to_be_visible()
+    check(page, "signed out")
+
+
+def test_accounts_and_every_dialog(visitor: Visitor) -> None:
+    visitor.sign_in()
+    now = int(time.time() * 1000)
+    visitor.add("perso")
+    visitor.add("client-with-a-very-long-name-ok", auth_type="oauth", access_token=ACCESS, expires_at=now - 60_000)
+    visitor.add("runner", auth_type="oauth", access_token=ACCESS, expires_at=now + 9_000_000)
+    visitor.add("atelier", auth_type="oauth")
+    page = visitor.open()
+    expect(page.locator(".account")).to_have_count(4)
+    check(page, "cards")
+    page.locator("[data-layout=rows]").click()
+    check(page, "rows")
+    page.locator("[data-name=search]").fill("no such account")
+    expect(page.locator("[data-name=nothing]")).to_be_visible()
+    check(page, "nothing found")
+    page.locator("[data-name=search]").fill("")
+    for kind in ("api_key", "login", "setup_token"):
+        page.locator(".header [data-do=add]").click()
+        page.locator(f"dialog[data-name=add] [name=kind][value={kind}]").check(force=True)
+        check(page, f"add {kind}")
+        page.keyboard.press("Escape")
+    for action in ("edit", "delete"):
+        page.locator(f".account [data-act={action}]:visible").first.click()
+        expect(page.locator(f"dialog[data-name={action}]")).to_be_visible()
+        check(page, action)
+        page.keyboard.press("Escape")
+    page.locator(".account [data-act=login]:visible").first.click()
+    expect(page.locator("dialog[data-name=login]")).to_be_visible()
+    check(page, "login")
+    page.keyboard.press("Escape")
+    for name in DIALOGS:
+        page.locator("[popovertarget=menu]").click()
+        page.locator(f"#menu [data-do={name}]").click()
+        expect(page.locator(f"dialog[data-name={name}]")).to_be_visible()
+        check(page, name)
+        page.keyboard.press("Escape")
+
+
+def test_terminal_and_folder(visitor: Visitor, fake_claude: Path) -> None:
+    visitor.sign_in()
+    visitor.add("perso")
+    page = visitor.open()
+    page.locator(".account [data-act=open]").click()
+    expect(page.locator("dialog[data-name=folder]")).to_be_visible()
+    check(page, "folder")
+    page.locator("dialog[data-name=folder] footer .primary").click()
+    expect(page.locator(".xterm-rows")).to_contain_text("ready")
+    check(page, "terminal")
+    page.locator("[data-name=find]").click()
+    check(page, "terminal search")
+    page.locator("[popovertarget=terminal-menu]").click()
+    check(page, "terminal menu")
+    page.keyboard.press("Escape")
+    page.locator("[data-name=close-terminal]").first.click()
+    expect(page.locator("dialog[data-name=close-terminal]")).to_be_visible()
+    check(page, "close terminal")
+
+
+@pytest.fixture
+def fake_claude(program_folder: Path) -> Path:
+    """Put a `claude` on PATH that says it is ready and then repeats what it is told."""
+    program = program_folder / "claude"
+    program.write_text("#!/bin/sh\necho ready\nexec cat\n")
+    program.chmod(0o755)
+    return program
