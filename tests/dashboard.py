@@ -34,10 +34,20 @@ class Dashboard(NamedTuple):
         return self.app.test_client()
 
     def cookie(self) -> str:
-        """Return the signed-in cookie as a header."""
+        """Return the value of the signed-in cookie."""
         found = self.client.get_cookie(COOKIE)
         assert found is not None
-        return f"{COOKIE}={found.value}"
+        return found.value
+
+    def cookie_header(self) -> str:
+        """Return the signed-in cookie as a header's value."""
+        return f"{COOKIE}={self.cookie()}"
+
+    def browser(self, cookie: str) -> FlaskClient:
+        """Return a client that sends this cookie."""
+        client = self.app.test_client()
+        client.set_cookie(COOKIE, cookie)
+        return client
 
 
 def set_up(config: Config | None = None) -> Dashboard:
