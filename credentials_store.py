@@ -100,7 +100,7 @@ def write_back(folder: str, expected_refresh_token: str, login: Login) -> bool:
         return False
     whole = _json(content)
     stored = whole["claudeAiOauth"]
-    if stored.get("refreshToken") != expected_refresh_token:
+    if not expected_refresh_token or stored.get("refreshToken") != expected_refresh_token:
         return False
     stored |= {"accessToken": login.access_token, "refreshToken": login.refresh_token, "expiresAt": login.expires_at}
     if login.scopes:

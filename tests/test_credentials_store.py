@@ -68,6 +68,7 @@ NOT_UNDERSTOOD = [
     b'{"claudeAiOauth": []}',
     b'{"claudeAiOauth": {}}',
     b'{"claudeAiOauth": {"accessToken": "a", "expiresAt": NaN}}',
+    json.dumps({"claudeAiOauth": STORED, "later": float("nan")}).encode(),
     b"[" * 200_000,
     b'{"a":"' + b"x" * 1_100_000 + b'"}',
     *(json.dumps({"claudeAiOauth": STORED | damage}).encode() for damage in DAMAGES),
@@ -248,7 +249,7 @@ def test_no_content_raises_anything_but_the_one_refusal(store: Path, content: by
     if login is None:
         return
     wrote = credentials_store.write_back(str(store), login.refresh_token, NEW)
-    assert wrote == bool(login.refresh_token or "refreshToken" in json.loads(content)["claudeAiOauth"])
+    assert wrote == bool(login.refresh_token)
     assert not wrote or json.loads(path.read_bytes())["claudeAiOauth"]["accessToken"] == NEW.access_token
 
 
