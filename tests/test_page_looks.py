@@ -99,7 +99,7 @@ def test_accounts_and_every_dialog(visitor: Visitor) -> None:
         page.keyboard.press("Escape")
 
 
-def test_terminal_and_folder(visitor: Visitor, fake_claude: Path) -> None:
+def test_terminal_and_folder(fake_claude: Path, visitor: Visitor) -> None:
     visitor.sign_in()
     visitor.add("perso")
     page = visitor.open()

@@ -37,6 +37,8 @@ export async function chooseFolder(account, then) {
   named(form, "recent-part").hidden = !recent.length;
   named(form, "recent").replaceChildren(...recent.slice(0, 5).map((path) => button(path, path)));
   await walk(recent[0] ?? "");
+  field().focus();
+  field().select();
 }
 
 export function wireFolderPicker() {

@@ -1,0 +1,362 @@
+"""The terminals of the page, in a real browser on real ptys: typed into, left, found again, ended, signed in with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import REFUSED, Server, Visitor, browser, libraries_cache, server, visiting
+from conftest import write_program
+from playwright.sync_api import Browser, Page, expect
+
+__all__ = ["browser", "libraries_cache", "server"]
+
+# Says who it is and where, then does what it is told, one line at a time.
+FAKE_CLAUDE = r"""#!/usr/bin/env python3
+import os, sys, termios
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+if sys.argv[1:2] == ["--version"]:
+    print("2.1.197 (Claude Code)")
+    sys.exit()
+say(f"ready {os.environ.get('CLAUDE_ACCOUNT')} in {os.getcwd()}\r\n")
+for line in sys.stdin:
+    word, _, rest = line.strip().partition(" ")
+    if word == "exit":
+        sys.exit(int(rest or 0))
+    elif word == "title":
+        say(f"\x1b]0;{rest}\x07")
+    elif word == "notify":
+        say(f"\x1b]777;notify;Claude Code;{rest}\x07")
+    elif word == "flood":
+        for number in range(int(rest)):
+            say(f"line {number} é ─ 漢 🙂\r\n")
+        say("done\r\n")
+    elif word == "copy":
+        import base64
+        say(f"\x1b]52;c;{base64.b64encode(rest.encode()).decode()}\x07")
+    elif word == "ask":
+        say("\x1b]52;c;?\x07\x1b[>q")
+    elif word == "bracketed":
+        say("\x1b[?2004h")
+    elif word == "raw":
+        mode = termios.tcgetattr(0)
+        mode[3] &= ~(termios.ICANON | termios.ECHO)
+        mode[0] &= ~termios.ICRNL
+        termios.tcsetattr(0, termios.TCSANOW, mode)
+        say("raw\r\n")
+        data = b""
+        while b"q" not in data:
+            data = os.read(0, 4096)
+            say(f"got {data!r}\r\n")
+    else:
+        say(f"said {line.strip()}\r\n")
+"""
+
+
+@pytest.fixture(autouse=True)
+def fake_claude(program_folder: Path) -> Path:
+    """Put the fake `claude` first on PATH, before the server starts."""
+    return write_program(program_folder / "claude", FAKE_CLAUDE)
+
+
+@pytest.fixture
+def visitor(browser: Browser, fake_claude: Path, server: Server) -> Iterator[Visitor]:
+    """Return a signed-in browser with one account."""
+    with visiting(browser, server) as window:
+        window.sign_in()
+        window.add("perso")
+        yield window
+
+
+def open_terminal(page: Page, folder: str = "", name: str = "perso") -> None:
+    """Open a terminal of the account and wait until its program speaks."""
+    page.locator(".account").filter(has_text=name).first.locator("[data-act=open]").click()
+    dialog = page.locator("dialog[data-name=folder]")
+    expect(dialog.locator("[name=path]")).to_be_focused()
+    if folder:
+        dialog.locator("[name=path]").fill(folder)
+    page.keyboard.press("Enter")
+    expect(rows(page)).to_contain_text(f"ready {name}")
+
+
+def rows(page: Page):  # type: ignore[no-untyped-def]
+    """Return the screen of the terminal that is shown."""
+    return page.locator(".pane:not([hidden]) .xterm-rows")
+
+
+def tell(page: Page, line: str) -> None:
+    """Type a line."""
+    page.keyboard.type(line)
+    page.keyboard.press("Enter")
+
+
+def test_opens_in_the_chosen_folder_with_the_focus_in_it(visitor: Visitor, tmp_path: Path) -> None:
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    page = visitor.open()
+    open_terminal(page, str(folder))
+    expect(rows(page)).to_contain_text("a project")
+    tell(page, "hello é漢🙂")
+    expect(rows(page)).to_contain_text("said hello é漢🙂")
+
+
+def test_folder_is_walked_by_keyboard_and_remembered(visitor: Visitor, home: Path) -> None:
+    (home / "work" / "deep").mkdir(parents=True)
+    page = visitor.open()
+    page.locator(".account [data-act=open]").click()
+    dialog = page.locator("dialog[data-name=folder]")
+    expect(dialog.locator("[name=path]")).to_have_value(str(home))
+    dialog.get_by_role("button", name="work").focus()
+    page.keyboard.press("Enter")
+    expect(dialog.locator("[name=path]")).to_have_value(str(home / "work"))
+    dialog.get_by_role("button", name="deep").click()
+    dialog.locator(".primary").click()
+    expect(rows(page)).to_contain_text("ready perso")
+    page.locator("[data-name=to-dashboard]").click()
+    page.locator(".account [data-act=open]").click()
+    expect(dialog.locator("[data-name=recent] button")).to_have_text([str(home / "work" / "deep")])
+
+
+def test_reload_finds_the_terminal_again_with_all_it_had_said(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "one")
+    expect(rows(page)).to_contain_text("said one")
+    page.reload()
+    expect(rows(page)).to_contain_text("said one")
+    tell(page, "two")
+    expect(rows(page)).to_contain_text("said two")
+    assert rows(page).inner_text().count("ready perso") == 1
+
+
+def test_lost_connection_starts_nothing_new_and_loses_nothing(visitor: Visitor) -> None:
+    visitor.expect("WebSocket|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION")
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "flood 3000")
+    visitor.context.set_offline(True)
+    page.evaluate("import('/static/js/live.js').then((live) => live.withSocket((socket) => socket.io.engine.close()))")
+    banner = page.locator("[data-name=connection]")
+    expect(banner).to_be_visible(timeout=15_000)
+    visitor.context.set_offline(False)
+    expect(banner).to_be_hidden(timeout=20_000)
+    expect(rows(page)).to_contain_text("done", timeout=20_000)
+    tell(page, "after")
+    expect(rows(page)).to_contain_text("said after")
+    expect(page.locator(".tab")).to_have_count(1)
+
+
+def test_flood_arrives_whole_and_in_order(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "flood 8000")
+    expect(rows(page)).to_contain_text("done", timeout=30_000)
+    expect(rows(page)).to_contain_text("line 7999 é ─ 漢 🙂")
+
+
+def test_closing_leaves_it_running_or_stops_it(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    page.keyboard.press("Control+Escape")
+    expect(page.locator("dialog[data-name=close-terminal]")).to_be_visible()
+    page.keyboard.press("Escape")
+    tell(page, "still here")
+    expect(rows(page)).to_contain_text("said still here")
+    page.keyboard.press("Control+Escape")
+    page.locator("dialog[data-name=close-terminal] [value=detach]").click()
+    running = page.locator("[data-name=running] button")
+    expect(running).to_have_count(1)
+    running.click()
+    expect(rows(page)).to_contain_text("said still here")
+    page.keyboard.press("Control+Escape")
+    page.locator("dialog[data-name=close-terminal] [value=stop]").click()
+    expect(running).to_have_count(0)
+
+
+def test_end_is_told_and_restarted(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "exit 3")
+    ended = page.locator("[data-name=ended]")
+    expect(ended).to_contain_text("3")
+    expect(ended.locator("[data-name=restart]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(ended).to_be_hidden()
+    expect(rows(page)).to_contain_text("ready perso")
+    tell(page, "exit")
+    ended.locator("[data-name=close-ended]").click()
+    expect(page.locator(".account")).to_be_visible()
+
+
+def test_tabs_names_titles_and_attention(visitor: Visitor) -> None:
+    visitor.add("boulot")
+    page = visitor.open()
+    open_terminal(page)
+    page.locator("[data-name=to-dashboard]").click()
+    open_terminal(page, name="boulot")
+    tabs = page.get_by_role("tab")
+    expect(tabs).to_have_count(2)
+    tell(page, "title ✳ fixing the build")
+    expect(tabs.nth(1)).to_contain_text("fixing the build")
+    tabs.nth(0).click()
+    page.evaluate("0")
+    tabs.nth(1).click()
+    page.keyboard.type("notify look here")
+    page.keyboard.press("Enter")
+    tabs.nth(0).click()
+    tell(page, "first")
+    expect(rows(page)).to_contain_text("said first")
+    tabs.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    expect(tabs.nth(1)).to_have_attribute("aria-selected", "true")
+
+
+def test_waiting_terminal_marks_its_tab_and_the_title_of_the_page(visitor: Visitor) -> None:
+    visitor.add("boulot")
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "title idle")
+    page.locator("[data-name=to-dashboard]").click()
+    open_terminal(page, name="boulot")
+    other = visitor.open()
+    other.locator("[data-name=running] button").filter(has_text="perso").click()
+    expect(rows(other)).to_contain_text("ready perso")
+    tell(other, "notify please look")
+    page.bring_to_front()
+    expect(page.get_by_role("tab").nth(0)).to_have_attribute("data-state", "attention")
+    expect(page).to_have_title(re.compile(r"^\(1\) "))
+    page.get_by_role("tab").nth(0).click()
+    expect(page).to_have_title(re.compile(r"^[^(]"))
+
+
+def test_pasting_many_lines_asks_and_no_escape_gets_through(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    page.evaluate("navigator.clipboard.writeText('one\\ntwo\\n')")
+    page.keyboard.press("Control+v")
+    dialog = page.locator("dialog[data-name=confirm]")
+    expect(dialog).to_contain_text("2")
+    dialog.locator("[value=no]").click()
+    page.keyboard.press("Control+v")
+    dialog.locator("[value=yes]").click()
+    expect(rows(page)).to_contain_text("said two")
+    tell(page, "bracketed")
+    tell(page, "raw")
+    expect(rows(page)).to_contain_text("raw")
+    page.evaluate("navigator.clipboard.writeText('a\\x1b[201~b')")
+    page.keyboard.press("Control+v")
+    expect(rows(page)).to_contain_text(r"got b'\x1b[200~a[201~b\x1b[201~'")
+
+
+def test_keys_mean_what_claude_code_expects(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "raw")
+    expect(rows(page)).to_contain_text("raw")
+    for keys, got in (
+        ("Shift+Enter", r"got b'\x1b\r'"),
+        ("Escape", r"got b'\x1b'"),
+        ("Shift+Tab", r"got b'\x1b[Z'"),
+        ("Control+j", r"got b'\n'"),
+        ("?", "got b'?'"),
+        ("n", "got b'n'"),
+    ):
+        page.keyboard.press(keys)
+        expect(rows(page)).to_contain_text(got)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_program_may_write_the_clipboard_but_never_reads_it(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "copy from the program")
+    expect(page.locator(".toast").last).to_be_visible()
+    page.wait_for_function("() => navigator.clipboard.readText().then((text) => text === 'from the program')")
+    tell(page, "raw")
+    expect(rows(page)).to_contain_text("raw")
+    page.keyboard.type("q")
+    tell(page, "ask")
+    # What it is told of the terminal, and nothing of the clipboard.
+    expect(rows(page)).to_contain_text("xterm.js(6.0.0)")
+    assert "ZnJvbSB0" not in rows(page).inner_text()
+
+
+def test_search_font_and_size(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "flood 200")
+    expect(rows(page)).to_contain_text("done")
+    page.keyboard.press("Control+Shift+F")
+    field = page.locator("[data-name=terminal-search]")
+    expect(field).to_be_focused()
+    page.keyboard.type("line 17 ")
+    expect(rows(page)).to_contain_text("line 17 ")
+    page.keyboard.press("Escape")
+    page.locator("[popovertarget=terminal-menu]").click()
+    before = page.evaluate("document.querySelector('.xterm-rows').children.length")
+    for _ in range(5):
+        page.locator("[data-name=larger]").click()
+    page.wait_for_function(f"() => document.querySelector('.xterm-rows').children.length < {before}")
+
+
+def test_two_windows_see_one_terminal(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    other = visitor.open()
+    other.locator("[data-name=running] button").click()
+    expect(rows(other)).to_contain_text("ready perso")
+    tell(other, "from the other")
+    expect(rows(page)).to_contain_text("said from the other")
+
+
+def test_phone_has_the_keys_it_lacks(browser: Browser, server: Server) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    with visiting(browser, server, **phone) as visitor:
+        visitor.sign_in()
+        visitor.add("perso")
+        page = visitor.open()
+        open_terminal(page)
+        tell(page, "raw")
+        expect(rows(page)).to_contain_text("raw")
+        keys = page.locator("[data-name=phone-keys]")
+        keys.get_by_role("button", name="Escape").tap()
+        expect(rows(page)).to_contain_text(r"got b'\x1b'")
+        keys.get_by_role("button", name="Control").tap()
+        page.keyboard.type("c")
+        expect(page.locator("[data-name=ended]")).to_be_visible()
+
+
+def test_terminal_libraries_load_with_the_first_terminal_only(visitor: Visitor) -> None:
+    asked: list[str] = []
+    page = visitor.context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(visitor.server.url)
+    expect(page.locator(".account")).to_have_count(1)
+    expect(page.locator(".account [data-act=open]")).to_be_visible()
+    assert [url for url in asked if "xterm" in url or "/terminal/" in url] == []
+    open_terminal(page)
+    assert [url for url in asked if url.endswith("/xterm.js")] != []
+
+
+def test_missing_claude_is_told_with_the_command_that_installs_it(visitor: Visitor, fake_claude: Path) -> None:
+    fake_claude.unlink()
+    page = visitor.open()
+    page.locator(".account [data-act=open]").click()
+    page.locator("dialog[data-name=folder] .primary").click()
+    expect(page.locator("[data-name=ended]")).to_contain_text("npm install")
+
+
+def test_signing_out_everywhere_takes_the_terminals_along(visitor: Visitor) -> None:
+    visitor.expect(REFUSED)
+    page = visitor.open()
+    open_terminal(page)
+    page.locator("[data-name=to-dashboard]").click()
+    page.locator("[popovertarget=menu]").click()
+    page.locator("[data-do=security]").click()
+    page.locator("[data-name=sign-out-everywhere]").click()
+    page.locator("dialog[data-name=confirm] [value=yes]").click()
+    expect(page.locator("#sign-in-password")).to_be_visible()
