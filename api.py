@@ -98,6 +98,9 @@ def json_body() -> Any:
         told()
     if not raw:
         return None
+    if request.content_length is None and len(raw) >= (request.max_content_length or 0):
+        # A body without a length was cut where it passed the limit.
+        _refuse(413, _("the body is too large"))
     if request.mimetype != "application/json":
         _refuse(415, _("the body must be application/json"))
     try:
