@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Each open page keeps one thread for its socket, each half-sent request one until its deadline.
 _THREADS = 200
-_HEADERS_SECONDS = 15
+_HEADERS_SECONDS = 10
 _BODY_SECONDS = 60
 _ANSWER_SECONDS = 1
 _END_SECONDS = 12
@@ -180,13 +180,17 @@ class _Application(BaseApplication):  # type: ignore[misc]
             threading.Thread(target=_open_browser, args=(self._url,), daemon=True).start()
 
     def _end_worker(self, _master: Arbiter, _worker: _Worker) -> None:
-        if self._flask is not None:
-            stop_terminals(self._flask)
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # An ordinary exit would wait for the threads of sockets, which end when their browser wants.
-        os._exit(0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            if self._flask is not None:
+                stop_terminals(self._flask)
+        finally:
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # An ordinary exit would wait for the threads of sockets, which end when their browser wants.
+            os._exit(0)
 
 
 class _Master(Arbiter):  # type: ignore[misc]
@@ -216,6 +220,10 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         self._deadlines: dict[int, tuple[float, socket.socket]] = {}
         threading.Thread(target=self._give_up_slow_requests, name="deadlines", daemon=True).start()
         super().init_process()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        # Ctrl-C reaches this process twice, from the terminal and from the master: no exception out of nowhere.
+        self.handle_exit(sig, frame)
 
     def handle(self, conn: Any) -> Any:
         self._set_deadline(conn.sock, _HEADERS_SECONDS)
