@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,28 +143,42 @@ class Visitor:
         assert {host for host in self.hosts if host} <= {f"localhost:{self.server.port}"}
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Return one Chromium for all tests."""
+@functools.cache
+def _chromium() -> Browser:
+    """Start one Chromium for all tests, whichever module asks first."""
+    playwright = sync_playwright().start()
+    started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
+
+    @atexit.register
+    def end() -> None:
+        started.close()
+        playwright.stop()
+
+    return started
+
+
+@functools.cache
+def _cache_with_libraries() -> str:
+    cache = tempfile.mkdtemp(prefix="claude-accounts-libraries-")
+    atexit.register(shutil.rmtree, cache)
+    environ = os.environ | {"XDG_CACHE_HOME": cache}
+    program = "import browser_libs; browser_libs.ensure()"
+    subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True, env=environ)
+    return cache
+
+
+@pytest.fixture
+def browser() -> Browser:
+    """Return the one Chromium."""
     if not os.path.exists(CHROMIUM):
         pytest.skip("no Chromium here (set CHROMIUM to its path)")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
-        yield started
-        started.close()
+    return _chromium()
 
 
-@pytest.fixture(scope="session")
-def libraries_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+@pytest.fixture
+def libraries_cache() -> str:
     """Return a cache folder that holds the browser libraries, fetched once for all tests."""
-    cache = str(tmp_path_factory.mktemp("cache"))
-    subprocess.run(
-        [sys.executable, "-c", "import browser_libs; browser_libs.ensure()"],
-        cwd=PROJECT,
-        check=True,
-        env=os.environ | {"XDG_CACHE_HOME": cache},
-    )
-    return cache
+    return _cache_with_libraries()
 
 
 @contextmanager

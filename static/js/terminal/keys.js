@@ -42,7 +42,7 @@ export function onKey(event, screen) {
 export const PHONE_KEYS = [
   { name: "esc", shows: "Esc", data: () => "\x1b" },
   { name: "tab", shows: "Tab", data: () => "\t" },
-  { name: "shift_tab", shows: "⇧Tab", data: () => "\x1b[Z" },
+  { name: "shift_tab", shows: "Shift Tab", data: () => "\x1b[Z" },
   { name: "control", shows: "Ctrl", data: () => "" },
   { name: "up", shows: "↑", data: arrow("A") },
   { name: "down", shows: "↓", data: arrow("B") },

@@ -60,6 +60,7 @@ export class Pane {
     this.screen.fit();
     if (this.id) this.attach();
     else this.start();
+    this.screen.focus();
   }
 
   /** Start the program; `force` goes on where another credential or login would be in the way. @param {boolean} [force] */
@@ -84,7 +85,7 @@ export class Pane {
       ...(force ? { force: true } : {}),
     });
     this.show();
-    this.screen.focus();
+    if (this.element.offsetParent) this.screen.focus();
   }
 
   /** Go on where this page stopped seeing the terminal, or from the first byte that is kept. */

@@ -79,7 +79,9 @@ function wirePhoneKeys(view, current) {
     button.type = "button";
     button.className = "button";
     button.textContent = key.shows;
-    button.dataset.label = `phone_${key.name}`;
+    button.dataset.key = key.name;
+    // A sign that is no word needs one.
+    if (/[←-⏎]/.test(key.shows)) button.dataset.label = `phone_${key.name}`;
     // The phone's keyboard stays where it is as long as the terminal keeps the focus.
     button.addEventListener("pointerdown", (event) => event.preventDefault());
     button.addEventListener("click", () => {
