@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Response, current_app, jsonify, request
 
 import db
+import rc_files
 import shell
 import storage
 from api import body, json_body, ok, parts
@@ -169,14 +170,15 @@ def import_accounts() -> Response:
 @blueprint.get("/generate-aliases")
 def generate_aliases() -> Response:
     """Return the script of aliases; it holds no secret."""
-    return jsonify({"script": shell.alias_script(_names())})
+    return jsonify({"script": shell.alias_script(_names(), "bash")})
 
 
 @blueprint.post("/install-aliases")
 def install_aliases() -> Response:
     """Install the aliases into the user's shell and tell which files were written."""
     body("Nothing")
-    return jsonify({"files": shell.install(_names())})
+    changes = rc_files.install(_names(), os.environ)
+    return jsonify({"files": [shell.alias_path("bash"), *(change.path for change in changes)]})
 
 
 def _names() -> list[str]:

@@ -27,20 +27,8 @@ ACCOUNT_MARKER = "CLAUDE_ACCOUNT"
 FIRST_WITHOUT_FALLBACK = (2, 1, 225)
 _OAUTH_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"
 _SUBCOMMANDS = frozenset(
-    [
-        "agents",
-        "auth",
-        "config",
-        "doctor",
-        "install",
-        "mcp",
-        "migrate-installer",
-        "plugin",
-        "plugins",
-        "setup-token",
-        "update",
-        "upgrade",
-    ]
+    ("agents", "auth", "config", "doctor", "install", "mcp", "migrate-installer", "plugin", "plugins")
+    + ("setup-token", "update", "upgrade")
 )
 _SETTINGS_KEPT_SECONDS = 30 * 24 * 3600
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 if __name__ == "__main__":
     # Run from its compiled copy: as a script, Python would compile this file again at every launch.
-    from cli import main
+    sys.exit(import_module("cli").main())
 
-    sys.exit(main())
-
-from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 import messages
@@ -90,6 +88,8 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
 
 def split_passed_on(words: list[str]) -> tuple[list[str], list[str]]:
     """Split `launch [our options] NAME [theirs]` behind NAME; one `--` right behind NAME only separates."""
+    if words[:1] == ["__complete"]:
+        return words[:1], words[1:]
     if not words or words[0] not in _PASSES_ARGUMENTS_ON:
         return words, []
     for position, word in enumerate(words[1:], 1):

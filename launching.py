@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import claude_code
-
 import db
 
 
@@ -23,4 +22,4 @@ def plan(
     claude_code.find_claude(environ)
     account = db.get_account(account_id)
     credential = db.get_launch_env(account_id)
-    return claude_code.prepare_launch(account, credential, arguments, cwd=cwd, environ=environ, force=force)
+    return claude_code.prepare_launch(account.name, credential, arguments, cwd=cwd, environ=environ, force=force)

@@ -9,11 +9,11 @@ import os
 from typing import TYPE_CHECKING, NoReturn
 
 import claude_code
-
 import db
 import launching
+import programs
 from commands import add_command
-from messages import AccountsError, ClaudeMissing, InvalidInput, _, printable, say
+from messages import ClaudeMissing, InvalidInput, _, printable, say
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +51,7 @@ def launch(arguments: argparse.Namespace) -> NoReturn:
     )
     for notice in planned.notices:
         say(notice)
-    _become(planned.program, planned.argv, planned.env)
+    programs.become(planned.program, planned.argv, planned.env)
 
 
 def execute(arguments: argparse.Namespace) -> NoReturn:
@@ -59,20 +59,9 @@ def execute(arguments: argparse.Namespace) -> NoReturn:
     command = arguments.passed_on
     if not command:
         raise InvalidInput(_("there is no command to start"), "claude-accounts exec NAME -- COMMAND")
-    # Looking for a program is all that this module of Python's is needed for.
-    from shutil import which
-
     account = db.find_account(arguments.name)
-    program = which(command[0])
+    program = programs.find(command[0], os.environ)
     if program is None:
         raise ClaudeMissing(_("there is no program {name}", name=printable(command[0])))
     environment = claude_code.child_env(os.environ, db.get_launch_env(account.id), account.name)
-    _become(program, command, environment)
-
-
-def _become(program: str, argv: list[str], environment: dict[str, str]) -> NoReturn:
-    try:
-        os.execve(program, argv, environment)  # noqa: S606 - to become another program is the command
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise AccountsError(_("cannot start {program}: {reason}", program=printable(program), reason=reason)) from error
+    programs.become(program, command, environment)

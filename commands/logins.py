@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import claude_code
 import credentials_store
-
 import db
 from commands import add_command, keep_aliases_current
 from commands.tables import time_left
@@ -100,7 +99,7 @@ def _private_login(name: str, *, asked: bool) -> credentials_store.Login:
     program = claude_code.find_claude(os.environ)
     say(_("signing in for {name} with claude itself, in private: ~/.claude stays as it is", name=name))
     with credentials_store.private_login_folder() as folder:
-        code = credentials_store.run_private_login(program, os.environ, folder)
+        code = claude_code.private_login(program, os.environ, folder)
         found = credentials_store.read_login(folder, config_folder=folder)
     if found is None:
         raise AccountsError(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
+from token_endpoint import TokenEndpoint, token_endpoint
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -39,3 +43,54 @@ def write_program(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
+
+
+Finished = subprocess.CompletedProcess[str]
+
+
+class Cli(Protocol):
+    """Run one command in a process of its own, as a user's shell would."""
+
+    def __call__(self, *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Finished:
+        """Return the finished process; `env` is added to the test's environment."""
+
+
+@pytest.fixture
+def cli(home: Path) -> Cli:
+    """Return the command line as a function."""
+
+    def run(*arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Finished:
+        return subprocess.run(
+            command_line(*arguments),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=os.environ | (env or {}),
+        )
+
+    return run
+
+
+def command_line(*arguments: str) -> list[str]:
+    """Return the argv that a shell function of ours would start."""
+    return [sys.executable, str(PROJECT / "cli.py"), *arguments]
+
+
+def assert_fails_cleanly(finished: Finished, *words: str, code: int | None = 1) -> None:
+    """Check the one form of failure: a non-zero code, `error:` and perhaps `hint:`, no traceback, these words."""
+    assert finished.returncode == code if code is not None else finished.returncode != 0, finished
+    assert "Traceback" not in finished.stderr, finished.stderr
+    lines = finished.stderr.strip().splitlines()
+    assert any(line.startswith("claude-accounts: error: ") for line in lines), finished.stderr
+    for word in words:
+        assert word in finished.stderr, finished.stderr
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenEndpoint]:
+    """Serve a token endpoint on loopback and point the program at it."""
+    with token_endpoint() as state:
+        monkeypatch.setenv("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL", state.url)
+        yield state

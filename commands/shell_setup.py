@@ -1,0 +1,125 @@
+"""The commands for shells: aliases, install, uninstall, completion."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import db
+import rc_files
+import shell
+from commands import add_command
+from messages import _, printable, say
+
+if TYPE_CHECKING:
+    import argparse
+
+    from commands import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the four commands and the hidden one that completion calls."""
+    parser = add_command(
+        subparsers,
+        "aliases",
+        help=_("print the shell aliases, one for each account, without any secret"),
+        example="claude-accounts aliases --shell fish",
+    )
+    parser.add_argument("--shell", choices=shell.SHELLS, default="bash", help=_("bash, zsh or fish"))
+    parser.set_defaults(run=print_aliases)
+    parser = add_command(
+        subparsers,
+        "install",
+        help=_("let your shells read the aliases"),
+        example="claude-accounts install --dry-run",
+    )
+    parser.add_argument("--dry-run", action="store_true", help=_("show what would change and change nothing"))
+    parser.set_defaults(run=install)
+    parser = add_command(
+        subparsers,
+        "uninstall",
+        help=_("take the aliases out of your shells again"),
+        example="claude-accounts uninstall --dry-run",
+    )
+    parser.add_argument("--dry-run", action="store_true", help=_("show what would change and change nothing"))
+    parser.set_defaults(run=uninstall)
+    parser = add_command(
+        subparsers,
+        "completion",
+        help=_("print the completion for one shell"),
+        example="claude-accounts completion zsh",
+    )
+    parser.add_argument("shell", choices=shell.SHELLS)
+    parser.set_defaults(run=print_completion)
+    subparsers.add_parser("__complete").set_defaults(run=complete)
+
+
+def print_aliases(arguments: argparse.Namespace) -> None:
+    """Print the alias file of one shell."""
+    print(shell.alias_script(_names(), arguments.shell), end="")
+
+
+def install(arguments: argparse.Namespace) -> None:
+    """Write the alias files and put one line into the files of the user's shells."""
+    if arguments.dry_run:
+        _show(rc_files.plan_install(os.environ))
+        return
+    changes = rc_files.install(_names(), os.environ)
+    say(_("✓ Aliases: {path}", path=printable(shell.alias_path("bash"))))
+    for change in changes:
+        say(_("✓ Line added to {path}", path=printable(change.path)))
+    if not changes:
+        say(_("  Your shells read them already."))
+    say(_("  Use them now: source {path}", path=printable(shell.alias_path("bash"))))
+
+
+def uninstall(arguments: argparse.Namespace) -> None:
+    """Take our line out, byte for byte, and the alias files away."""
+    changes = rc_files.plan_uninstall(os.environ)
+    if arguments.dry_run:
+        _show(changes)
+        return
+    rc_files.apply(changes)
+    for change in changes:
+        say(_("✓ Removed from {path}", path=printable(change.path)))
+    if not changes:
+        say(_("  There was nothing installed."))
+
+
+def print_completion(arguments: argparse.Namespace) -> None:
+    """Print one shell's completion script."""
+    print(shell.completion_script(arguments.shell), end="")
+
+
+def complete(arguments: argparse.Namespace) -> None:
+    """Print what the word under the cursor can become, one candidate a line."""
+    # The parser knows every command and option; at the top it would be imported by its own import.
+    from cli import FAMILIES, build_parser
+
+    words: list[str] = arguments.passed_on
+    commands = [name for family in FAMILIES.values() for name in family if not name.startswith("_")]
+    options: list[str] = []
+    if len(words) > 1 and words[-1].startswith("-") and words[0] in commands:
+        options = option_names(build_parser(words[0]), words[0])
+    for candidate in shell.complete(words, commands, options, _names()):
+        print(candidate)
+
+
+def option_names(parser: argparse.ArgumentParser, command: str) -> list[str]:
+    """Return the long options of one command."""
+    for action in parser._actions:
+        if isinstance(action.choices, dict) and command in action.choices:
+            own = action.choices[command]._actions
+            return [name for known in own for name in known.option_strings if name.startswith("--")]
+    return []
+
+
+def _show(changes: list[rc_files.Change]) -> None:
+    for change in changes:
+        print(change.describe())
+    if not changes:
+        say(_("nothing would change"))
+
+
+def _names() -> list[str]:
+    return [account.name for account in db.list_accounts()]
