@@ -11,7 +11,6 @@ import json
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
-from json.encoder import encode_basestring
 from typing import Any
 
 from engineio.packet import MESSAGE, Packet  # type: ignore[import-untyped]
@@ -24,6 +23,9 @@ from web_socket import SourceHasMore, WebSocket, binary_frame, text_frame
 _OUTBOX_LIMIT = 1000
 _MESSAGES_A_POLL = 8
 _GAP_KEEPS = 1024 * 1024
+# The backslash comes first, the others bring some. A loop over those that occur is faster than one regular expression.
+_ESCAPES = [(b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t")]
+_ESCAPES += [(bytes((code,)), b"\\u%04x" % code) for code in range(32) if code not in b"\n\r\t"]
 Message = tuple[bool, bytes]
 
 
@@ -48,7 +50,8 @@ class Stream:
         self.behind = False
         self._binary = binary
         self._repaint = repaint
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        # The beginning of a character whose rest has not been written yet.
+        self._unfinished = b""
         self._exit_told = False
         self._told_title = terminal.title
         self._told_attention = terminal.attention
@@ -114,10 +117,10 @@ class Stream:
             self._repaint()
         if self._binary:
             return [
-                (False, b'451-["terminal_output",{' + place.encode() + b',"data":{"_placeholder":true,"num":0}}]'),
+                (False, b'51-["terminal_output",{' + place.encode() + b',"data":{"_placeholder":true,"num":0}}]'),
                 (True, data),
             ]
-        text = self._decoder.decode(data)
+        text, self._unfinished = _split_text(self._unfinished + data if self._unfinished else data)
         return [_text_output(place, text)] if text or gap else []
 
     def _skip_what_is_gone(self) -> int:
@@ -132,12 +135,12 @@ class Stream:
         gap = start - self.position
         self.position = start
         self.acked = max(self.acked, start)
-        self._decoder.reset()
+        self._unfinished = b""
         return gap
 
     def _rest(self) -> list[Message]:
         """Return what is left of a character that was never finished."""
-        text = self._decoder.decode(b"", final=True)
+        text = self._unfinished.decode("utf-8", "replace").encode()
         place = f'"terminal_id":"{self.terminal.id}","offset":{self.position},"end":{self.position}'
         return [_text_output(place, text)] if text else []
 
@@ -264,9 +267,7 @@ class Connection:
 
     def next_frames(self) -> list[bytes]:
         """Return the same as WebSocket frames."""
-        return [
-            binary_frame(data) if binary else text_frame(b"4" + data) for binary, data in self.next_messages()
-        ]
+        return [binary_frame(data) if binary else text_frame(b"4" + data) for binary, data in self.next_messages()]
 
     def turn(self, polled: bool) -> str | SourceHasMore:
         """Take the turn that was asked for: the answer to a poll, or the order to the writing thread to go on."""
@@ -321,8 +322,27 @@ def event_message(event: str, payload: dict[str, Any]) -> Message:
     return False, b"2" + text.encode("utf-8", "replace")
 
 
-def _text_output(place: str, text: str) -> Message:
-    return False, f'2["terminal_output",{{{place},"data":{encode_basestring(text)}}}]'.encode()
+def _split_text(data: bytes) -> tuple[bytes, bytes]:
+    """Return the whole characters of `data`, what is no text replaced, and the unfinished one at its end."""
+    if data.isascii():
+        return data, b""
+    try:
+        count = codecs.utf_8_decode(data, "strict", False)[1]
+        return data[:count], data[count:]
+    except UnicodeDecodeError:
+        text, count = codecs.utf_8_decode(data, "replace", False)
+        return text.encode(), data[count:]
+
+
+def _text_output(place: str, text: bytes) -> Message:
+    """Return an event with this UTF-8 text.
+
+    Its JSON is made of bytes throughout: through str, characters of several widths take four times as long.
+    """
+    for control, escaped in _ESCAPES:
+        if control in text:
+            text = text.replace(control, escaped)
+    return False, b'2["terminal_output",{' + place.encode() + b',"data":"' + text + b'"}]'
 
 
 def _polled(binary: bool, data: bytes) -> str:

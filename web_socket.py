@@ -172,6 +172,9 @@ class WebSocket:
         with self._lock:
             self._flush()
             self._send_all(b"".join(frames))
+        if self.source is not None and self.source.has_more():
+            # Whoever had something meanwhile found us at it and left it to us.
+            self.source.ask_for_turn()
 
     def pump(self) -> bool:
         """Send what the source has as far as the peer takes it at once; never waits.

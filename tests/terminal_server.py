@@ -62,6 +62,9 @@ class Client:
         self._arrived = threading.Condition()
         self.socket = socketio.Client(reconnection=False)
         self.socket.on("*", self._record)
+        trigger = self.socket.eio._trigger_event
+        # The library handles each message in a thread of its own, which puts them out of order.
+        self.socket.eio._trigger_event = lambda *about, **options: trigger(*about, **{**options, "run_async": False})
         self.ack = ack
         self.socket.connect(f"http://127.0.0.1:{server.port}", transports=transports or ["websocket"], wait_timeout=20)
 
