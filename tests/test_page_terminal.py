@@ -22,6 +22,22 @@ def say(text):
 if sys.argv[1:2] == ["--version"]:
     print("2.1.197 (Claude Code)")
     sys.exit()
+if sys.argv[1:3] == ["auth", "login"]:
+    import json, time
+    say("Open https://claude.example.com/oauth/authorize?code=true&state=abc \r\nPaste code here: ")
+    code = sys.stdin.readline().strip()
+    if code != "right-code":
+        sys.exit("Invalid code")
+    folder = os.environ["CLAUDE_CONFIG_DIR"]
+    tokens = {"accessToken": "sk-ant-oat01-" + "l" * 60, "refreshToken": "sk-ant-ort01-" + "m" * 60,
+              "expiresAt": int(time.time() * 1000) + 28800000, "scopes": ["user:inference"], "subscriptionType": "max"}
+    who = {"emailAddress": "camille@example.org", "accountUuid": "u-1", "organizationUuid": "o-1", "organizationName": "Atelier"}
+    with open(os.path.join(folder, ".claude.json"), "w") as file:
+        json.dump({"oauthAccount": who}, file)
+    with open(os.path.join(folder, ".credentials.json"), "w") as file:
+        json.dump({"claudeAiOauth": tokens}, file)
+    say("Login successful\r\n")
+    time.sleep(30)
 say(f"ready {os.environ.get('CLAUDE_ACCOUNT')} in {os.getcwd()}\r\n")
 for line in sys.stdin:
     word, _, rest = line.strip().partition(" ")
@@ -359,3 +375,40 @@ def test_signing_out_everywhere_takes_the_terminals_along(visitor: Visitor) -> N
     page.locator("[data-name=sign-out-everywhere]").click()
     page.locator("dialog[data-name=confirm] [value=yes]").click()
     expect(page.locator("#sign-in-password")).to_be_visible()
+
+
+def test_signing_in_on_the_page(visitor: Visitor) -> None:
+    page = visitor.open()
+    expect(page.locator(".account")).to_have_count(1)
+    page.keyboard.press("n")
+    form = page.locator("dialog[data-name=add]")
+    form.locator("[name=name]").fill("client")
+    form.locator("[name=kind][value=login]").check(force=True)
+    expect(form.locator("[name=how][value=terminal]")).to_be_checked()
+    form.locator("[name=name]").press("Enter")
+    login = page.locator("[data-name=login]:not(dialog)")
+    link = login.locator("[data-name=login-open]")
+    expect(link).to_have_attribute("href", "https://claude.example.com/oauth/authorize?code=true&state=abc")
+    expect(link).to_have_attribute("rel", re.compile("noopener"))
+    login.locator("[name=code]").fill("right-code")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast").last).to_contain_text("camille@example.org", timeout=20_000)
+    client = page.locator(".account").filter(has_text="client")
+    expect(client).to_have_attribute("data-status", "valid")
+    expect(client).to_contain_text("camille@example.org")
+
+
+def test_failed_sign_in_says_so_and_can_be_tried_again(visitor: Visitor) -> None:
+    visitor.add("client", auth_type="oauth")
+    page = visitor.open()
+    page.locator(".account").filter(has_text="client").locator("[data-name=login-first]").click()
+    page.locator("dialog[data-name=login] .primary").click()
+    login = page.locator("[data-name=login]:not(dialog)")
+    login.locator("[name=code]").fill("wrong")
+    page.keyboard.press("Enter")
+    ended = page.locator("[data-name=ended]")
+    expect(ended).to_be_visible(timeout=15_000)
+    ended.locator("[data-name=restart]").click()
+    expect(login.locator("[data-name=login-open]")).to_be_visible()
+    login.locator("[data-name=cancel-login]").click()
+    expect(ended).to_be_visible(timeout=15_000)

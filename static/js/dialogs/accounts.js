@@ -30,7 +30,9 @@ export function offerTerminalLogin(available) {
     label.hidden = !available;
     const input = /** @type {HTMLInputElement} */ (label.querySelector("input"));
     input.disabled = !available;
-    if (available) input.defaultChecked = input.checked = true;
+    if (!available) continue;
+    for (const other of /** @type {NodeListOf<HTMLInputElement>} */ (input.form?.querySelectorAll("[name='how']"))) other.defaultChecked = false;
+    input.defaultChecked = input.checked = true;
   }
 }
 

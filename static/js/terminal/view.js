@@ -220,6 +220,8 @@ function onExit(pane, exit) {
 
 /** @param {Pane} pane @param {number | null} code @param {number | null} signal */
 function endWith(pane, code, signal) {
+  // Why it failed says more than how it ended.
+  if (pane.failed) return;
   const words = signal ? t("ended_signal", { signal }) : t("ended_code", { code: code ?? "?" });
   pane.end(pane.wish.login ? t("login_ended") : words, { restart: true });
 }
@@ -227,8 +229,8 @@ function endWith(pane, code, signal) {
 /** @param {Pane} pane @param {{error: string, hint?: string, code?: string}} answer */
 function onError(pane, { error, hint = "", code = "" }) {
   const sentence = error.charAt(0).toUpperCase() + error.slice(1);
-  // An error after the start (too much typed at once, say) does not end the terminal.
-  if (pane.id && !["no_terminal", "conflict"].includes(code)) return complain(new Refused(0, { error, hint }, 0));
+  // An error after the start (too much typed at once, say) does not end the terminal; a sign-in that failed is over.
+  if (pane.id && !pane.wish.login && code !== "no_terminal") return complain(new Refused(0, { error, hint }, 0));
   pane.failed = true;
   pane.end(sentence, { restart: true, hint, force: code === "rival_credential" || code === "conflict" });
 }
