@@ -12,11 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import credentials_store
-
 import account_rows
+import credentials_store
 import storage
-from messages import EndpointFailed, InvalidInput, LoginEnded, StoreBusy, _, printable
+from messages import AccountsError, EndpointFailed, LoginEnded, StoreBusy, _, printable
 from private_files import cannot_write, make_private_folder
 
 REFRESH_BEFORE_MS = 5 * 60 * 1000
@@ -119,8 +118,8 @@ def _is_same_login(row: sqlite3.Row, login: credentials_store.Login | None) -> b
 def _readable_login(folder: str) -> credentials_store.Login | None:
     try:
         return credentials_store.read_login(folder)
-    except InvalidInput:
-        # A store we do not understand is nobody's login to us, and stays as it is.
+    except AccountsError:
+        # A store that we do not understand or may not open is nobody's login to us, and stays as it is.
         return None
 
 

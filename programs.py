@@ -45,11 +45,20 @@ def run(
 
 
 def run_on_terminal(argv: list[str], environ: Mapping[str, str]) -> int:
-    """Run a program to its end on our own terminal and return its exit code. Raises AccountsError."""
+    """Run a program to its end on our own terminal and return its exit code. Raises AccountsError.
+
+    Ctrl-C is the program's: this process waits until it has ended.
+    """
+    import signal  # only a private login runs something on the terminal and goes on afterwards
+
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn(argv[0], argv, dict(environ)), 0)[1])
+        child = os.posix_spawn(argv[0], argv, dict(environ), setsigdef=[signal.SIGINT])
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except OSError as error:
         raise cannot_start(argv[0], error) from error
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def become(program: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn:

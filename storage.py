@@ -5,6 +5,7 @@ It knows no account rules. With db.py it is the only importer of sqlite3, and th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import os
@@ -145,7 +146,9 @@ def check_room() -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, bytes(65536))
+            # A short write is no error to the system: only all of it proves the room.
+            if os.write(descriptor, bytes(65536)) < 65536:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

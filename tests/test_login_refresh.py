@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Cli, assert_fails_cleanly
+from conftest import Cli, assert_fails_cleanly, write_program
 from token_endpoint import TokenEndpoint, in_hours
 
 import db
@@ -86,8 +86,11 @@ def test_a_token_that_ends_within_five_minutes_is_refreshed_first(endpoint: Toke
     assert len(endpoint.requests) == 1
 
 
-def test_invalid_grant_ends_the_login_keeps_the_data_and_is_not_tried_again(endpoint: TokenEndpoint, cli: Cli) -> None:
+def test_invalid_grant_ends_the_login_keeps_the_data_and_is_not_tried_again(
+    endpoint: TokenEndpoint, cli: Cli, program_folder: Path
+) -> None:
     """OAU-11, OAU-12"""
+    write_program(program_folder / "claude", "#!/bin/sh\n")
     account = expired_account(endpoint)
     pair = stored_pair()
     endpoint.revoked.add("family")
