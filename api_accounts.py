@@ -169,8 +169,8 @@ def import_accounts() -> Response:
 
 @blueprint.get("/generate-aliases")
 def generate_aliases() -> Response:
-    """Return the script of aliases; it holds no secret."""
-    return jsonify({"script": shell.alias_script(_names(), "bash")})
+    """Return the script of aliases, for fish with `shell=fish`; it holds no secret."""
+    return jsonify({"script": shell.alias_script(_names(), request.args.get("shell", "bash"))})
 
 
 @blueprint.post("/install-aliases")

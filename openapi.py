@@ -173,6 +173,9 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {"name": "hidden", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]}},
     ],
     "/api/recent-dirs": [{"name": "account_id", "in": "query", "schema": TEXT}],
+    "/api/generate-aliases": [
+        {"name": "shell", "in": "query", "schema": {"type": "string", "enum": ["bash", "zsh", "fish"]}}
+    ],
     "/api/export": [
         {
             "name": "refresh_tokens",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    import cli
+    from importlib import import_module
 
-    sys.exit(cli.main(["serve", *sys.argv[1:]]))
+    sys.exit(import_module("cli").main(["serve", *sys.argv[1:]]))
 
 import logging
 import os

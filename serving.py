@@ -38,6 +38,7 @@ _HEADERS_SECONDS = 10
 _BODY_SECONDS = 60
 _ANSWER_SECONDS = 1
 _END_SECONDS = 12
+_LIBRARIES_SECONDS = 15
 
 
 class Options(NamedTuple):
@@ -61,7 +62,6 @@ def serve(options: Options) -> None:
     url = f"{scheme}://localhost:{port}/"
     # Reading it first lets a damaged store stop the program here, with one line, rather than every request later.
     code = "" if sign_in.is_setup_done() else sign_in.new_setup_code()
-    _fetch_browser_libraries()
     config = Config(
         remote=options.remote,
         trusted_hosts=options.trusted_hosts,
@@ -72,7 +72,7 @@ def serve(options: Options) -> None:
     if options.remote:
         say(_("  reachable from other machines: {address} port {port}", address=host, port=port))
         if not options.certificate:
-            warn(_("plain HTTP: whoever is on the way can read along; use HTTPS in front, or ssh -L {port}", port=port))
+            warn(_("plain HTTP: whoever is on the way can read along; put HTTPS in front, or use an SSH tunnel"))
     if code:
         say(_("  setup code, for a first visit from another machine: {code}", code=code))
     say(_("  Ctrl-C ends it"))
@@ -117,6 +117,7 @@ def _listen(options: Options) -> socket.socket:
 
 
 def _fetch_browser_libraries() -> None:
+    """Install what the web terminal needs in the browser; without a network that fails, late, and the rest works."""
     try:
         browser_libs.ensure(say)
     except AccountsError as error:
@@ -155,7 +156,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "certfile": self._options.certificate or None,
             "keyfile": self._options.key or None,
             "post_fork": self._begin_worker,
-            "post_worker_init": self._announce,
+            "post_worker_init": self._begin,
             "worker_exit": self._end_worker,
         }
         for name, value in settings.items():
@@ -175,9 +176,13 @@ class _Application(BaseApplication):  # type: ignore[misc]
         # How long a worker waits for answers that are under way; its master waits longer before it kills.
         worker.cfg.set("graceful_timeout", _ANSWER_SECONDS)
 
-    def _announce(self, worker: _Worker) -> None:
-        if self._options.browser and worker.age == 1 and _has_display():
-            threading.Thread(target=_open_browser, args=(self._url,), daemon=True).start()
+    def _begin(self, worker: _Worker) -> None:
+        if worker.age > 1:
+            return
+        libraries = threading.Thread(target=_fetch_browser_libraries, name="browser-libraries", daemon=True)
+        libraries.start()
+        if self._options.browser and _has_display():
+            threading.Thread(target=_open_browser, args=(self._url, libraries), daemon=True).start()
 
     def _end_worker(self, _master: Arbiter, _worker: _Worker) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
@@ -277,8 +282,9 @@ class _Timed:
         return self._flask(environ, start_response)
 
 
-def _open_browser(url: str) -> None:
-    """Open the browser as soon as the server answers."""
+def _open_browser(url: str, libraries: threading.Thread) -> None:
+    """Open the browser once the server answers and, if that does not take long, has all the page can use."""
+    libraries.join(_LIBRARIES_SECONDS)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import socketio  # type: ignore[import-untyped]
-import sign_in
-from api import COOKIE, Config
 from flask import Flask
 from flask.testing import FlaskClient
-from server import create_app
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+import sign_in
+from api import COOKIE, Config
+from server import create_app
 
 PASSWORD = "seven wet owls sing"
 API_KEY = "sk-ant-api03-" + "k" * 40 + "ABCDEF"

@@ -323,7 +323,7 @@ def test_endpoint_that_echoes_the_token_does_not_get_it_into_the_answer(
     account_id = add(client, "client", auth_type="oauth", **tokens)
     for status in (400, 401, 403, 500):
         echo = json.dumps({"error": REFRESH, "error_description": f"bad token {REFRESH}", "got": REFRESH}).encode()
-        endpoint.answer = lambda _body, status=status, echo=echo: (status, echo)  # type: ignore[misc]
+        endpoint.answer = lambda _body, status=status, echo=echo: (status, echo)
         answer = client.post(f"/api/accounts/{account_id}/refresh-oauth")
         assert answer.status_code in (409, 502, 503)
         assert REFRESH not in answer.text and ACCESS not in answer.text
@@ -437,9 +437,7 @@ def test_export_is_not_kept_by_anybody(client: FlaskClient) -> None:
     assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
-def test_list_follows_every_change_and_the_end_of_a_token(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_follows_every_change_and_the_end_of_a_token(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The list is kept in memory; it is never an old one."""
     ends = in_hours(1)
     account_id = add(client, "client", auth_type="oauth", access_token=ACCESS, refresh_token=REFRESH, expires_at=ends)
@@ -494,3 +492,19 @@ def test_password_is_never_in_a_list(client: FlaskClient) -> None:
     """SEC-04"""
     for path in ("/api/auth/sessions", "/api/auth/status", "/api/accounts", "/api/export", "/api/openapi.json"):
         assert PASSWORD not in client.get(path).text
+
+
+def test_aliases_are_shown_installed_and_follow_the_names(client: FlaskClient, home: Path) -> None:
+    """INP-05, SEC-11: from the dashboard as from the command line."""
+    account_id = add(client)
+    script = client.get("/api/generate-aliases").get_json()["script"]
+    assert "claude-work" in script and API_KEY not in script
+    assert "claude-work" in client.get("/api/generate-aliases?shell=fish").get_json()["script"]
+    assert client.get("/api/generate-aliases?shell=csh").status_code == 400
+    (home / ".bashrc").write_text("# mine\n")
+    files = client.post("/api/install-aliases").get_json()["files"]
+    assert str(home / ".claude-accounts" / "aliases.sh") in files
+    assert (home / ".bashrc").read_text().startswith("# mine\n")
+    client.put(f"/api/accounts/{account_id}", json={"name": "office"})
+    installed = (home / ".claude-accounts" / "aliases.sh").read_text()
+    assert "claude-office" in installed and "claude-work" not in installed

@@ -376,14 +376,14 @@ def test_setup_from_elsewhere_needs_the_printed_code() -> None:
     app = create_app(Config(remote=True, setup_code_hash=sign_in.hash_setup_code(code)))
     elsewhere = {"environ_overrides": {"REMOTE_ADDR": "192.0.2.77"}}
     client = app.test_client()
-    status = client.get("/api/auth/status", **elsewhere).get_json()  # type: ignore[arg-type]
+    status = client.get("/api/auth/status", **elsewhere).get_json()
     assert status["setup_code_required"]
     for given in ({}, {"setup_code": ""}, {"setup_code": "AAAA-BBBB-CCCC"}):
-        answer = client.post("/api/auth/setup", json={"password": PASSWORD, **given}, **elsewhere)  # type: ignore[arg-type]
+        answer = client.post("/api/auth/setup", json={"password": PASSWORD, **given}, **elsewhere)
         assert answer.status_code == 403
         assert answer.get_json()["field"] == "setup_code"
     with_code = {"password": PASSWORD, "setup_code": code.lower()}
-    answer = client.post("/api/auth/setup", json=with_code, **elsewhere)  # type: ignore[arg-type]
+    answer = client.post("/api/auth/setup", json=with_code, **elsewhere)
     assert answer.status_code == 201
 
 

@@ -68,8 +68,7 @@ def _fuzz(dashboard: Dashboard, path: str, method: str, ids: list[str]) -> None:
     document = openapi.document()
     for parameter in document["paths"][path][method].get("parameters", []):
         if parameter["name"] == "account_id" and parameter["in"] == "path":
-            # Half of the calls should find somebody.
-            parameter["schema"] = {"anyOf": [{"enum": ids}, {"type": "string", "minLength": 1}]}
+            parameter["schema"] = {"enum": ids}
     document["paths"] = {path: {method: document["paths"][path][method]}}
     schema = schemathesis.openapi.from_dict(document)
     schema.app = dashboard.app
@@ -91,9 +90,7 @@ def _fuzz(dashboard: Dashboard, path: str, method: str, ids: list[str]) -> None:
     call()
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [key for key in openapi.OPERATIONS if not key[1].startswith(_NOT_CALLED)]
-)
+@pytest.mark.parametrize(("method", "path"), [key for key in openapi.OPERATIONS if not key[1].startswith(_NOT_CALLED)])
 def test_generated_requests_find_no_server_error(method: str, path: str) -> None:
     """INP-12: and every answer is one that the description promises."""
     dashboard = set_up()

@@ -389,6 +389,56 @@ def test_worker_does_not_outlive_a_killed_master(tmp_path: Path) -> None:
         _wait_until_gone(workers)
 
 
+FAKE_CLAUDE = """#!/bin/sh
+[ "$1" = --version ] && { echo "9.9.9 (Claude Code)"; exit; }
+trap '' HUP TERM
+sleep 1000 &
+echo "$$ $!" > "$PIDS"
+while :; do sleep 1; done
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_end_of_the_server_ends_its_terminals(
+    tmp_path: Path, program_folder: Path, how: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRM-07: also what ignores SIGHUP and SIGTERM, and when only the master is killed."""
+    pids = tmp_path / "pids"
+    monkeypatch.setenv("PIDS", str(pids))
+    write_program(program_folder / "claude", FAKE_CLAUDE)
+    with running(tmp_path) as server:
+        auth = {"X-Auth-Token": server.request("POST", "/api/auth/setup", {"password": PASSWORD})[2]["api_token"]}
+        new = {"name": "work", "auth_type": "oauth", "access_token": ACCESS}
+        account_id = server.request("POST", "/api/accounts", new, auth)[2]["id"]
+        with socket(f"http://127.0.0.1:{server.port}", auth) as client:
+            client.emit("start_terminal", {"account_id": account_id})
+            started = [int(pid) for pid in _wait_for(pids, r"(\d+ \d+)\n")[1].split()]
+        (terminal,) = server.request("GET", "/api/terminals", headers=auth)[2]
+        assert terminal["account_id"] == account_id
+        server.process.send_signal(how)
+        server.process.wait(DEADLINE)
+        _wait_until_gone(started)
+
+
+def test_terminal_is_stopped_over_the_api(
+    tmp_path: Path, program_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRM-03"""
+    pids = tmp_path / "pids"
+    monkeypatch.setenv("PIDS", str(pids))
+    write_program(program_folder / "claude", FAKE_CLAUDE)
+    with running(tmp_path) as server:
+        auth = {"X-Auth-Token": server.request("POST", "/api/auth/setup", {"password": PASSWORD})[2]["api_token"]}
+        new = {"name": "work", "auth_type": "oauth", "access_token": ACCESS}
+        account_id = server.request("POST", "/api/accounts", new, auth)[2]["id"]
+        with socket(f"http://127.0.0.1:{server.port}", auth) as client:
+            client.emit("start_terminal", {"account_id": account_id})
+            started = [int(pid) for pid in _wait_for(pids, r"(\d+ \d+)\n")[1].split()]
+        (terminal,) = server.request("GET", "/api/terminals", headers=auth)[2]
+        assert server.request("POST", f"/api/terminals/{terminal['terminal_id']}/stop", {}, auth)[0] == 200
+        _wait_until_gone(started)
+
+
 def test_taken_port_is_one_line_and_a_hint(cli: Cli) -> None:
     """CLI-09"""
     with sockets.socket() as taken:
@@ -512,9 +562,10 @@ def test_two_servers_on_one_home_do_not_disturb_each_other(tmp_path: Path) -> No
             new = {"name": f"account-{number}", "auth_type": "api_key", "api_key": API_KEY}
             assert server.request("POST", "/api/accounts", new, auth)[0] == 201
         assert len(one.request("GET", "/api/accounts", headers=auth)[2]) == 10
-        assert one.request("GET", "/api/accounts", headers=auth)[2] == other.request(
-            "GET", "/api/accounts", headers=auth
-        )[2]
+        assert (
+            one.request("GET", "/api/accounts", headers=auth)[2]
+            == other.request("GET", "/api/accounts", headers=auth)[2]
+        )
 
 
 def test_browser_opens_once_when_the_server_answers(tmp_path: Path, program_folder: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import sign_in
 import storage
 from messages import AccountsError, Conflict, InvalidInput
+from private_files import make_private_folder
 
 PASSWORD = "seven wet owls sing"
 
@@ -69,7 +70,14 @@ def test_first_guesses_of_anybody_are_refused(password: str) -> None:
 
 @pytest.mark.parametrize(
     "password",
-    [PASSWORD, "correct horse battery staple", "kT9#vm2!xQ", "mot de passe très long", "пароль из слов", "Tr0ub4dor&3x"],
+    [
+        PASSWORD,
+        "correct horse battery staple",
+        "kT9#vm2!xQ",
+        "mot de passe très long",
+        "пароль из слов",
+        "Tr0ub4dor&3x",
+    ],
 )
 def test_ordinary_good_password_is_taken(password: str) -> None:
     """AUT-06: the rule stops guesses, not people."""
@@ -153,7 +161,7 @@ def test_odd_token_is_just_wrong(text: str) -> None:
 @pytest.mark.usefixtures("cheap_hash")
 def test_twenty_setups_at_once_have_one_winner() -> None:
     """AUT-03: at the table, where it is decided."""
-    storage.make_private_folder(storage.data_folder())
+    make_private_folder(storage.data_folder())
     tokens: dict[str, str] = {}
     refused: list[Conflict] = []
     together = threading.Barrier(20)
