@@ -24,14 +24,35 @@ REFRESH = "sk-ant-ort01-" + "r" * 60
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.parametrize(("typed", "name"), [("Work", "work"), ("  my Laptop ", "my-laptop"), ("a1", "a1"), ("0-0", "0-0")])
+@pytest.mark.parametrize(
+    ("typed", "name"), [("Work", "work"), ("  my Laptop ", "my-laptop"), ("a1", "a1"), ("0-0", "0-0")]
+)
 def test_a_typed_name_is_normalised(typed: str, name: str) -> None:
     assert db.clean_name(typed) == name
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "a", "-a", "a" * 33, "x;whoami", "$(id)", "`id`", "../etc", "a/b", "<b>", "a\nb", "a\0b", "été", "a'b", 'a"b', "a_b", "a.b", "İİ"],
+    [
+        "",
+        "a",
+        "-a",
+        "a" * 33,
+        "x;whoami",
+        "$(id)",
+        "`id`",
+        "../etc",
+        "a/b",
+        "<b>",
+        "a\nb",
+        "a\0b",
+        "été",
+        "a'b",
+        'a"b',
+        "a_b",
+        "a.b",
+        "İİ",
+    ],
 )
 def test_names_that_are_not_plain_words_are_refused(name: str) -> None:
     """INP-01"""
@@ -196,7 +217,9 @@ def _full_export() -> list[dict[str, object]]:
     return db.export_accounts()
 
 
-def test_export_then_import_into_an_empty_home_gives_the_same(monkeypatch: pytest.MonkeyPatch, home: Path, cli: Cli) -> None:
+def test_export_then_import_into_an_empty_home_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch, home: Path, cli: Cli
+) -> None:
     """IMP-04"""
     exported = _full_export()
     assert cli("export", "--output", str(home / "accounts.json")).returncode == 0
@@ -237,29 +260,28 @@ def test_one_bad_entry_imports_nothing_and_is_named() -> None:
     assert db.list_accounts() == []
 
 
-BAD_IMPORTS: list[object] = [
-    None, True, 5, "text", {}, {"accounts": []}, [None], [5], ["x"], [[]], [{}],
-    *(
-        [{"name": "good", "auth_type": "api_key", "api_key": KEY} | change]
-        for change in (
-            {"name": None}, {"name": 5}, {"name": ""}, {"name": "a"}, {"name": "x;id"}, {"name": "a\nb"}, {"name": ["a"]},
-            {"name": "\ud800\ud800"}, {"name": "../../x"}, {"name": "a" * 100_000},
-            {"auth_type": None}, {"auth_type": 5}, {"auth_type": "both"}, {"auth_type": ["api_key"]}, {"auth_type": {}},
-            {"api_key": None}, {"api_key": ""}, {"api_key": 5}, {"api_key": ["k"]}, {"api_key": "a b"}, {"api_key": "a\0b"},
-            {"api_key": "é" * 30}, {"api_key": "k" * 100_000}, {"api_key": ACCESS}, {"api_key": {}}, {"api_key": True},
-            {"email": 5}, {"email": "a\x1bb"}, {"scopes": ["a"]}, {"login_expires_at": "x"}, {"login_expires_at": -1},
-        )
-    ),
-    *(
-        [{"name": "good", "auth_type": "oauth", "access_token": ACCESS} | change]
-        for change in (
-            {"access_token": 5}, {"access_token": KEY}, {"access_token": []}, {"access_token": {"a": 1}}, {"access_token": "a\nb"},
-            {"access_token": 0}, {"access_token": False}, {"access_token": "", "refresh_token": REFRESH}, {"refresh_token": 5},
-            {"refresh_token": ["r"]}, {"refresh_token": False}, {"refresh_token": "r\tr"}, {"expires_at": "soon"},
-            {"expires_at": -5}, {"expires_at": 1e20}, {"expires_at": 10**30}, {"expires_at": True}, {"expires_at": [1]},
-        )
-    ),
+GOOD_KEY: dict[str, object] = {"name": "good", "auth_type": "api_key", "api_key": KEY}
+GOOD_TOKEN: dict[str, object] = {"name": "good", "auth_type": "oauth", "access_token": ACCESS}
+BAD_KEY_CHANGES: list[dict[str, object]] = [
+    {"name": None}, {"name": 5}, {"name": ""}, {"name": "a"}, {"name": "x;id"}, {"name": "a\nb"}, {"name": ["a"]},
+    {"name": "\ud800\ud800"}, {"name": "../../x"}, {"name": "a" * 100_000},
+    {"auth_type": None}, {"auth_type": 5}, {"auth_type": "both"}, {"auth_type": ["api_key"]}, {"auth_type": {}},
+    {"api_key": None}, {"api_key": ""}, {"api_key": 5}, {"api_key": ["k"]}, {"api_key": "a b"}, {"api_key": "a\0b"},
+    {"api_key": "é" * 30}, {"api_key": "k" * 100_000}, {"api_key": ACCESS}, {"api_key": {}}, {"api_key": True},
+    {"email": 5}, {"email": "a\x1bb"}, {"scopes": ["a"]}, {"login_expires_at": "x"}, {"login_expires_at": -1},
 ]  # fmt: skip
+BAD_TOKEN_CHANGES: list[dict[str, object]] = [
+    {"access_token": 5}, {"access_token": KEY}, {"access_token": []}, {"access_token": {"a": 1}},
+    {"access_token": "a\nb"}, {"access_token": 0}, {"access_token": False},
+    {"access_token": "", "refresh_token": REFRESH}, {"refresh_token": 5}, {"refresh_token": ["r"]},
+    {"refresh_token": False}, {"refresh_token": "r\tr"}, {"expires_at": "soon"}, {"expires_at": -5},
+    {"expires_at": 1e20}, {"expires_at": 10**30}, {"expires_at": True}, {"expires_at": [1]},
+]  # fmt: skip
+BAD_IMPORTS: list[object] = [
+    *(None, True, 5, "text", {}, {"accounts": []}, [None], [5], ["x"], [[]], [{}]),
+    *([GOOD_KEY | change] for change in BAD_KEY_CHANGES),
+    *([GOOD_TOKEN | change] for change in BAD_TOKEN_CHANGES),
+]
 
 
 @pytest.mark.parametrize("data", BAD_IMPORTS, ids=range(len(BAD_IMPORTS)))

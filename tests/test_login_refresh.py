@@ -10,6 +10,7 @@ import pytest
 from conftest import Cli, assert_fails_cleanly, write_program
 from token_endpoint import TokenEndpoint, in_hours
 
+import credentials_store
 import db
 from messages import Conflict, EndpointFailed, InvalidInput, LoginEnded, StoreBusy
 
@@ -63,7 +64,7 @@ def test_an_answer_without_a_refresh_token_keeps_the_stored_one(endpoint: TokenE
     kept = stored_pair()[1]
     for answer in ({}, {"refresh_token": ""}, {"refresh_token": None}):
         body = {"access_token": "sk-ant-oat01-new" + "n" * 20, "expires_in": 3600} | answer
-        endpoint.answer = lambda _request, body=body: (200, json.dumps(body).encode())  # type: ignore[misc]
+        endpoint.answer = lambda _request, body=body: (200, json.dumps(body).encode())
         db.refresh_oauth_token(account.id)
         assert stored_pair() == (body["access_token"], kept)
 
@@ -168,7 +169,9 @@ def test_no_credentials_file_is_created(endpoint: TokenEndpoint, home: Path) -> 
     assert not (home / ".claude").exists()
 
 
-@pytest.mark.parametrize("text", ["", "not json", "[]", '{"claudeAiOauth": 5}', '{"claudeAiOauth": {"accessToken": 1}}', "{}"])
+@pytest.mark.parametrize(
+    "text", ["", "not json", "[]", '{"claudeAiOauth": 5}', '{"claudeAiOauth": {"accessToken": 1}}', "{}"]
+)
 def test_a_store_that_is_not_understood_stays_as_it_is(endpoint: TokenEndpoint, home: Path, text: str) -> None:
     """OAU-06"""
     path = write_store(home)
@@ -210,8 +213,8 @@ def test_while_claude_code_holds_its_locks_its_login_is_neither_spent_nor_rewrit
     before = path.read_bytes()
     lock = path.parent / ".oauth_refresh.lock"
     lock.mkdir()
-    real = db.credentials_store.locked
-    monkeypatch.setattr(db.credentials_store, "locked", lambda folder: real(folder, wait_seconds=0.3))
+    real = credentials_store.locked
+    monkeypatch.setattr(credentials_store, "locked", lambda folder: real(folder, wait_seconds=0.3))
     with pytest.raises(StoreBusy):
         db.refresh_oauth_token(account.id)
     assert endpoint.requests == [] and path.read_bytes() == before and lock.is_dir()
@@ -221,7 +224,14 @@ def test_while_claude_code_holds_its_locks_its_login_is_neither_spent_nor_rewrit
 
 @pytest.mark.parametrize(
     "login",
-    [{"accessToken": ""}, {"accessToken": 5}, {"refreshToken": 5}, {"expiresAt": "soon"}, {"scopes": "user:inference"}, {"accessToken": "a b"}],
+    [
+        {"accessToken": ""},
+        {"accessToken": 5},
+        {"refreshToken": 5},
+        {"expiresAt": "soon"},
+        {"scopes": "user:inference"},
+        {"accessToken": "a b"},
+    ],
 )
 def test_a_half_written_login_never_overwrites_a_good_one(home: Path, login: dict[str, object], cli: Cli) -> None:
     """OAU-07"""
@@ -245,7 +255,9 @@ def test_a_login_of_somebody_else_needs_force(home: Path, cli: Cli) -> None:
 def test_login_creates_the_account_and_says_whose_it_is(home: Path, cli: Cli) -> None:
     write_store(home, accountUuid="u-1")
     (home / ".claude.json").write_text(
-        json.dumps({"oauthAccount": {"accountUuid": "u-1", "emailAddress": "me@example.com", "organizationName": "Acme"}})
+        json.dumps(
+            {"oauthAccount": {"accountUuid": "u-1", "emailAddress": "me@example.com", "organizationName": "Acme"}}
+        )
     )
     finished = cli("login", "Client")
     assert finished.returncode == 0, finished.stderr
@@ -263,13 +275,18 @@ def test_a_failed_login_leaves_no_account_behind(cli: Cli) -> None:
 def test_a_private_login_is_captured_and_leaves_nothing(home: Path, cli: Cli, program_folder: Path) -> None:
     path = write_store(home)
     before = path.read_bytes()
-    login = {"accessToken": "sk-ant-oat01-" + "p" * 40, "refreshToken": "sk-ant-ort01-" + "p" * 40, "expiresAt": in_hours(8), "scopes": ["user:inference"]}
+    login = {
+        "accessToken": "sk-ant-oat01-" + "p" * 40,
+        "refreshToken": "sk-ant-ort01-" + "p" * 40,
+        "expiresAt": in_hours(8),
+        "scopes": ["user:inference"],
+    }
     text = json.dumps({"claudeAiOauth": login})
     script = program_folder / "claude"
     script.write_text(
         "#!/bin/sh\n"
         'test "$1 $2" = "auth login" || exit 9\n'
-        'env | grep -q ANTHROPIC_API_KEY && exit 8\n'
+        "env | grep -q ANTHROPIC_API_KEY && exit 8\n"
         f"printf '%s' '{text}' > \"$CLAUDE_CONFIG_DIR/.credentials.json\"\n"
         f'echo "$CLAUDE_CONFIG_DIR" > {home}/where\n'
     )

@@ -114,7 +114,10 @@ def test_an_absurd_span_becomes_one_hour(endpoint: TokenEndpoint, expires_in: ob
 
 def test_the_endpoints_own_words_are_not_repeated(endpoint: TokenEndpoint) -> None:
     """SEC-05"""
-    endpoint.answer = lambda request: (400, json.dumps({"error": "bad", "error_description": request["refresh_token"]}).encode())
+    endpoint.answer = lambda request: (
+        400,
+        json.dumps({"error": "bad", "error_description": request["refresh_token"]}).encode(),
+    )
     with pytest.raises(EndpointFailed) as caught:
         oauth.refresh(TOKEN)
     assert TOKEN not in caught.value.message + caught.value.hint
@@ -131,7 +134,14 @@ def test_a_redirect_does_not_carry_the_token_elsewhere(endpoint: TokenEndpoint) 
 
 @pytest.mark.parametrize(
     "address",
-    ["http://example.com/token", "ftp://127.0.0.1/", "//127.0.0.1", "http://127.0.0.1.example.com/", "http://[", "file:///etc"],
+    [
+        "http://example.com/token",
+        "ftp://127.0.0.1/",
+        "//127.0.0.1",
+        "http://127.0.0.1.example.com/",
+        "http://[",
+        "file:///etc",
+    ],
 )
 def test_the_override_takes_only_https_or_loopback(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     """OAU-17"""

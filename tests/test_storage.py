@@ -45,8 +45,12 @@ def _earlier_database(home: Path, key: bytes) -> Path:
             INSERT INTO settings VALUES ('auth_password_hash', 'pbkdf2:sha256:1$salt$hash');"""
         )
         sealed = fernet.encrypt(KEY.encode()).decode()
-        connection.execute("INSERT INTO accounts (id, name, auth_type, api_key_enc) VALUES ('a1', 'perso', 'api_key', ?)", (sealed,))
-        tokens = [fernet.encrypt(text.encode()).decode() for text in ("sk-ant-oat01-" + "a" * 40, "sk-ant-ort01-" + "r" * 40)]
+        connection.execute(
+            "INSERT INTO accounts (id, name, auth_type, api_key_enc) VALUES ('a1', 'perso', 'api_key', ?)", (sealed,)
+        )
+        tokens = [
+            fernet.encrypt(text.encode()).decode() for text in ("sk-ant-oat01-" + "a" * 40, "sk-ant-ort01-" + "r" * 40)
+        ]
         connection.execute(
             "INSERT INTO accounts (id, name, auth_type, access_token_enc, refresh_token_enc, expires_at, last_used)"
             " VALUES ('a2', 'Old Näme;', 'oauth', ?, ?, 1700000000000, '2025-01-01 10:00:00')",
@@ -86,9 +90,7 @@ def test_no_secret_file_is_ever_born_open(home: Path) -> None:
         "for path in seen:\n"
         "    if os.path.exists(path): print(oct(stat.S_IMODE(os.stat(path).st_mode)))\n"
     )
-    finished = subprocess.run(
-        [sys.executable, "-c", trace, str(PROJECT)], capture_output=True, text=True, check=True
-    )
+    finished = subprocess.run([sys.executable, "-c", trace, str(PROJECT)], capture_output=True, text=True, check=True)
     assert set(finished.stdout.split()) == {"0o600"}
 
 
@@ -128,7 +130,9 @@ def test_a_lost_key_is_never_replaced(home: Path, cli: Cli) -> None:
     assert (_folder(home) / "accounts.db").read_bytes() == before
 
 
-@pytest.mark.parametrize("damage", [b"", b"not a key", b"\xff" * 44, b"A" * 43 + b"="], ids=["empty", "text", "bytes", "foreign"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"not a key", b"\xff" * 44, b"A" * 43 + b"="], ids=["empty", "text", "bytes", "foreign"]
+)
 def test_a_damaged_or_foreign_key_changes_nothing(home: Path, cli: Cli, damage: bytes) -> None:
     """FS-08"""
     cli("add", "work", "--key", KEY)

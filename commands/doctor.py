@@ -1,0 +1,204 @@
+"""The command that finds what is wrong before a launch does: doctor. It changes nothing and shows no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import claude_code
+import claude_settings
+import credentials_store
+import db
+import rc_files
+import shell
+import storage
+from commands import add_command
+from commands.tables import coloured, time_left
+from messages import AccountsError, _, plural, printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from commands import Subparsers
+
+_SOON_MS = 3 * 24 * 3600 * 1000
+# No clock that is right shows an earlier time: this program did not exist yet.
+_RELEASED = time.mktime((2026, 11, 1, 0, 0, 0, 0, 0, 0))
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+class Check(NamedTuple):
+    """One finding: `state` is ok, warn or fail; `hint` is the command that mends it."""
+
+    name: str
+    state: str
+    message: str
+    hint: str = ""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add `doctor`."""
+    parser = add_command(
+        subparsers,
+        "doctor",
+        help=_("check files, key, claude, settings, tokens and aliases"),
+        example="claude-accounts doctor",
+    )
+    parser.add_argument("--json", action="store_true", help=_("print JSON"))
+    parser.set_defaults(run=doctor)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Print one line for each check and return 1 when any failed."""
+    checks = [found for look in _LOOKS for found in _guarded(look)]
+    if arguments.json:
+        print(json.dumps({"schema_version": 1, "checks": [check._asdict() for check in checks]}, indent=2))
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            state = coloured(f"{check.state:4}", _COLOURS[check.state])
+            print(f"{state}  {check.name:{width}}  {check.message}")
+            if check.hint:
+                print(f"{'':4}  {'':{width}}  → {check.hint}")
+    return 1 if any(check.state == "fail" for check in checks) else 0
+
+
+def _guarded(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """Let a check that cannot even look be a finding of its own."""
+    try:
+        yield from look()
+    except AccountsError as error:
+        yield Check(look.__name__.strip("_"), "fail", error.message, error.hint)
+
+
+def _files() -> Iterator[Check]:
+    folder = storage.data_folder()
+    if not os.path.exists(storage.database_path()):
+        message = _("{path} holds no accounts yet", path=printable(folder))
+        yield Check("files", "ok", message, "claude-accounts add NAME")
+        return
+    open_ones = []
+    for path in (folder, *(entry.path for entry in os.scandir(folder))):
+        status = os.lstat(path)
+        if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.getuid():
+            open_ones.append(path)
+    if open_ones:
+        message = _("open to other users: {paths}", paths=", ".join(printable(path) for path in open_ones[:3]))
+        yield Check("files", "fail", message, f"chmod -R go= {printable(folder)}")
+    else:
+        yield Check("files", "ok", _("{path} is yours alone", path=printable(folder)))
+
+
+def _database() -> Iterator[Check]:
+    if not os.path.exists(storage.database_path()):
+        return
+    with storage.reading() as connection:
+        result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if result != "ok":
+        message = _("the accounts database {path} is damaged; it was left as it is", path=storage.database_path())
+        yield Check("database", "fail", message, _("put it back from a copy, or move it away to start afresh"))
+    else:
+        yield Check("database", "ok", _("whole, schema {version}", version=version))
+
+
+def _key() -> Iterator[Check]:
+    # Decrypts every stored credential: one foreign value among good ones is found too.
+    exported = db.export_accounts()
+    if exported:
+        counted = plural("{count} account", "{count} accounts", len(exported))
+        yield Check("key", "ok", _("the key fits ({counted})", counted=counted))
+
+
+def _claude() -> Iterator[Check]:
+    program = claude_code.find_claude(os.environ)
+    version = claude_code.client_version(program, os.environ)
+    if version is None:
+        yield Check("claude", "warn", _("{path} does not tell its version", path=printable(program)))
+        return
+    shown = f"{'.'.join(map(str, version))} ({printable(program)})"
+    if version < claude_code.FIRST_WITHOUT_FALLBACK:
+        message = _("{version} falls back to another login when a token is refused", version=shown)
+        yield Check("claude", "warn", message, "claude update")
+    else:
+        yield Check("claude", "ok", shown)
+
+
+def _environment() -> Iterator[Check]:
+    rivals = sorted(name for name in claude_code.RIVAL_VARIABLES if os.environ.get(name))
+    if rivals:
+        message = _("set here, and left out of every launch: {names}", names=", ".join(rivals))
+        yield Check("environment", "warn", message, "unset " + " ".join(rivals))
+    else:
+        yield Check("environment", "ok", _("no rival credential"))
+
+
+def _settings() -> Iterator[Check]:
+    settings = claude_settings.read_settings(cwd=os.getcwd(), environ=os.environ, arguments=[])
+    for path in settings.unreadable:
+        yield Check("settings", "warn", claude_settings.unreadable_notice(path))
+    found = False
+    # No value is empty here, so that one set on purpose to an account's own secret is a rival as well.
+    for variable in db.VARIABLES.values():
+        for rival in claude_settings.find_rivals(settings, variable, "\0"):
+            if rival.keys[0] == "env" and rival.keys[-1] != variable:
+                continue
+            found = True
+            state = "warn" if claude_settings.can_be_blanked(rival, variable) else "fail"
+            message = _("{place} chooses a credential of its own", place=rival.place())
+            yield Check("settings", state, message, _("remove it there"))
+    if not found:
+        yield Check("settings", "ok", _("no settings file chooses a credential"))
+
+
+def _store() -> Iterator[Check]:
+    folder = credentials_store.store_folder(os.environ)
+    login = credentials_store.read_login(folder)
+    if login is None:
+        yield Check("store", "ok", _("Claude Code itself is not signed in ({path})", path=printable(folder)))
+    else:
+        whose = " / ".join(part for part in (login.email, login.organization) if part) or _("an unknown identity")
+        yield Check("store", "ok", _("Claude Code itself is signed in as {whose}", whose=printable(whose)))
+
+
+def _tokens() -> Iterator[Check]:
+    now = int(time.time() * 1000)
+    for account in db.list_accounts():
+        name = printable(account.name)
+        state = account.status()
+        if state == "needs_login":
+            yield Check("tokens", "warn", _("{name} needs a login", name=name), f"claude-accounts login {name}")
+        elif state == "expired" and not account.has_refresh:
+            yield Check("tokens", "warn", _("{name}: the token has ended", name=name), f"claude-accounts login {name}")
+        elif 0 < account.login_expires_at < now + _SOON_MS:
+            message = _("{name}: the login ends in {time}", name=name, time=time_left(account.login_expires_at))
+            yield Check("tokens", "warn", message, f"claude-accounts login --new {name}")
+        elif not account.has_refresh and 0 < account.expires_at < now + _SOON_MS:
+            message = _("{name}: the token ends in {time}", name=name, time=time_left(account.expires_at))
+            yield Check("tokens", "warn", message, f"claude-accounts login {name}")
+
+
+def _aliases() -> Iterator[Check]:
+    current = shell.aliases_are_current([account.name for account in db.list_accounts()])
+    if current is None or not rc_files.is_installed(os.environ):
+        yield Check("aliases", "warn", _("not installed"), "claude-accounts install")
+    elif not current:
+        yield Check("aliases", "warn", _("out of date"), "claude-accounts install")
+    else:
+        yield Check("aliases", "ok", _("installed and current"))
+
+
+def _clock() -> Iterator[Check]:
+    newest = max((account.last_used or account.created_at for account in db.list_accounts()), default="")
+    now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + 60))
+    if time.time() < _RELEASED or newest > now:
+        yield Check("clock", "fail", _("the clock is behind: tokens would seem to last"), "date")
+    else:
+        yield Check("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S %Z"))
+
+
+_LOOKS = (_files, _database, _key, _claude, _environment, _settings, _store, _tokens, _aliases, _clock)

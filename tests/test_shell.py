@@ -1,0 +1,242 @@
+"""Aliases and completion in real shells: they start the right account, hold no secret and run nothing by themselves."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Cli, write_program
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import db
+import rc_files
+import shell
+
+KEY = "sk-ant-api03-" + "k" * 60
+HOSTILE = ["x;touch PWNED;#", "$(touch PWNED)", "`touch PWNED`", "a\ntouch PWNED", "'; touch PWNED; '"]
+HOSTILE += ["a b", "été", "accounts"]
+
+
+@pytest.fixture
+def claude(program_folder: Path) -> Path:
+    """Install a claude that says which account it was given."""
+    return write_program(program_folder / "claude", '#!/bin/sh\necho "$CLAUDE_ACCOUNT $ANTHROPIC_API_KEY $*"\n')
+
+
+def run_in(kind: str, script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script as an interactive user's shell would, so that aliases count."""
+    argv = {
+        "bash": ["bash", "--norc", "-O", "expand_aliases", "-c"],
+        "zsh": ["zsh", "-f", "-c"],
+        "fish": ["fish", "--no-config", "-c"],
+    }[kind]
+    return subprocess.run(
+        [*argv, script], cwd=cwd, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.parametrize("kind", shell.SHELLS)
+def test_an_alias_starts_claude_with_that_accounts_credential(
+    kind: str, cli: Cli, claude: Path, tmp_path: Path
+) -> None:
+    """INP-06"""
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    db.add_account("home", db.API_KEY, api_key=KEY + "2")
+    cli("install")
+    # Aliases count from the next line that is read on; eval is such a line.
+    finished = run_in(kind, f"source '{shell.alias_path(kind)}'\neval 'claude-home -p \"two words\"'", tmp_path)
+    assert finished.stdout == f"home {KEY}2 -p two words\n", finished.stderr
+
+
+@pytest.mark.parametrize("kind", shell.SHELLS)
+def test_aliases_follow_in_the_same_shell(kind: str, cli: Cli, claude: Path, tmp_path: Path) -> None:
+    db.add_account("old", db.API_KEY, api_key=KEY)
+    cli("install")
+    script = (
+        f"source '{shell.alias_path(kind)}'\neval 'claude-accounts rename old new'\n"
+        "eval 'claude-new hello'\neval 'claude-old hello'"
+    )
+    finished = run_in(kind, script, tmp_path)
+    assert finished.stdout == f"new {KEY} hello\n"
+    assert "claude-old" in finished.stderr
+
+
+@pytest.mark.parametrize("kind", shell.SHELLS)
+def test_the_function_passes_the_exit_code_on(kind: str, cli: Cli, program_folder: Path, tmp_path: Path) -> None:
+    write_program(program_folder / "claude", "#!/bin/sh\nexit 7\n")
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    cli("install")
+    status = "$status" if kind == "fish" else "$?"
+    finished = run_in(kind, f"source '{shell.alias_path(kind)}'\neval 'claude-work'\necho {status}", tmp_path)
+    assert finished.stdout.strip() == "7"
+
+
+def test_aliases_hold_no_secret(cli: Cli) -> None:
+    """SEC-11"""
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    for kind in shell.SHELLS:
+        printed = cli("aliases", "--shell", kind).stdout
+        assert "launch work" in printed and "sk-ant" not in printed
+
+
+@pytest.mark.parametrize("kind", shell.SHELLS)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_runs_nothing_and_gets_no_alias(kind: str, name: str, tmp_path: Path) -> None:
+    """INP-05"""
+    script = tmp_path / "aliases"
+    script.write_text(shell.alias_script([name, "good"], kind))
+    finished = run_in(kind, f"source '{script}'", tmp_path)
+    assert finished.returncode == 0 and finished.stderr == ""
+    assert not (tmp_path / "PWNED").exists()
+    assert "# no alias for " in script.read_text()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(max_size=12) | st.sampled_from(HOSTILE), max_size=4))
+def test_no_list_of_names_makes_a_script_do_anything(tmp_path: Path, names: list[str]) -> None:
+    script = tmp_path / "aliases"
+    script.write_text(shell.alias_script(names, "bash"))
+    finished = run_in("bash", f"set -e; source '{script}'; compgen -a || :; touch {tmp_path}/reached", tmp_path)
+    assert finished.stderr == "" and (tmp_path / "reached").exists() and not (tmp_path / "PWNED").exists()
+    defined = set(finished.stdout.split())
+    plain = {name for name in names if re.fullmatch("[a-z0-9][a-z0-9-]*", name)} - {"accounts"}
+    assert defined == {f"claude-{name}" for name in plain}
+
+
+def test_sourcing_starts_no_python(cli: Cli, tmp_path: Path, program_folder: Path) -> None:
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    script = tmp_path / "aliases"
+    text = shell.alias_script(["work"], "bash")
+    stand_in = write_program(program_folder / "py", "#!/bin/sh\ntouch RAN\n")
+    script.write_text(text.replace(shell.launcher()[0], str(stand_in)))
+    run_in("bash", f"source '{script}'", tmp_path)
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_completion_in_bash(cli: Cli, tmp_path: Path) -> None:
+    db.add_account("perso", db.API_KEY, api_key=KEY)
+    script = tmp_path / "aliases"
+    script.write_text(shell.alias_script(["perso"], "bash"))
+    for words, expected in (("la", "launch"), ("launch p", "perso"), ("export --out", "--output")):
+        count = len(words.split())
+        finished = run_in(
+            "bash",
+            f"source '{script}'; COMP_WORDS=(claude-accounts {words}); COMP_CWORD={count};"
+            " _claude_accounts_complete; echo ${COMPREPLY[@]}",
+            tmp_path,
+        )
+        assert finished.stdout.strip() == expected, finished.stderr
+
+
+def test_completion_in_fish(cli: Cli, tmp_path: Path) -> None:
+    db.add_account("perso", db.API_KEY, api_key=KEY)
+    script = tmp_path / "aliases"
+    script.write_text(shell.alias_script(["perso"], "fish"))
+    finished = run_in("fish", f"source '{script}'; complete -C 'claude-accounts launch p'", tmp_path)
+    assert finished.stdout.split() == ["perso"], finished.stderr
+
+
+def test_completion_in_zsh(cli: Cli, tmp_path: Path) -> None:
+    db.add_account("perso", db.API_KEY, api_key=KEY)
+    script = tmp_path / "aliases"
+    script.write_text(shell.alias_script(["perso"], "zsh"))
+    # compadd works only inside the line editor; a stand-in shows what the function hands to it.
+    finished = run_in(
+        "zsh",
+        "autoload -Uz compinit; compinit -u -d $PWD/dump; "
+        f"source '{script}'; compadd() {{ print -r -- $@ }}; words=(claude-accounts launch p); CURRENT=3;"
+        " $_comps[claude-accounts]",
+        tmp_path,
+    )
+    assert finished.stdout.split() == ["--", "perso"], finished.stderr
+
+
+def test_every_completion_script_parses(cli: Cli, tmp_path: Path) -> None:
+    for kind in shell.SHELLS:
+        text = cli("completion", kind).stdout
+        (tmp_path / kind).write_text(text)
+        assert text and run_in(kind, f"source '{tmp_path / kind}'", tmp_path).returncode == 0
+
+
+def _files(home: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"one\n", b"no newline", b"crlf\r\nlines\r\n", b"\xff\xfe latin \xe9", b"\n\n\n", b"x\n\n"]
+)
+def test_uninstall_restores_byte_for_byte_and_twice_is_once(home: Path, cli: Cli, content: bytes) -> None:
+    """FS-05"""
+    for name in (".bashrc", ".zshrc"):
+        (home / name).write_bytes(content)
+        (home / name).chmod(0o640)
+    assert cli("install").returncode == 0
+    once = _files(home)
+    assert cli("install").returncode == 0
+    assert _files(home) == once and once[".bashrc"].startswith(content) and once[".bashrc"] != content
+    assert (home / ".bashrc").stat().st_mode & 0o777 == 0o640
+    assert cli("uninstall").returncode == 0
+    assert _files(home) == {".bashrc": content, ".zshrc": content}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60) | st.text(max_size=40).map(str.encode), st.binary(max_size=20))
+def test_lines_typed_after_the_install_survive_the_uninstall(home: Path, before: bytes, after: bytes) -> None:
+    path = home / ".bashrc"
+    path.write_bytes(before)
+    rc_files.apply(rc_files.plan_install({"PATH": ""}))
+    path.write_bytes(path.read_bytes() + after)
+    rc_files.apply(rc_files.plan_uninstall({"PATH": ""}))
+    assert path.read_bytes() in (before + after, before + b"\n" + after)
+
+
+def test_a_dry_run_shows_the_change_and_makes_none(home: Path, cli: Cli) -> None:
+    (home / ".bashrc").write_text("mine\n")
+    finished = cli("install", "--dry-run", env={"PATH": ""})
+    assert "+if [ -r " in finished.stdout and _files(home) == {".bashrc": b"mine\n"}
+
+
+def test_a_linked_rc_file_stays_a_link(home: Path, cli: Cli) -> None:
+    (home / "dotfiles").mkdir()
+    (home / "dotfiles" / "bashrc").write_text("mine\n")
+    (home / ".bashrc").symlink_to("dotfiles/bashrc")
+    cli("install")
+    assert (home / ".bashrc").is_symlink() and "claude-accounts" in (home / "dotfiles" / "bashrc").read_text()
+    cli("uninstall")
+    assert (home / ".bashrc").is_symlink() and (home / "dotfiles" / "bashrc").read_text() == "mine\n"
+
+
+def test_only_the_users_shells_are_touched_and_the_login_shells_file_is_made(home: Path, cli: Cli) -> None:
+    folder = home / "bin"
+    folder.mkdir()
+    cli("install", env={"SHELL": "/bin/zsh", "PATH": str(folder)})
+    assert (home / ".zshrc").exists() and not (home / ".bashrc").exists() and not (home / ".config").exists()
+    cli("uninstall", env={"SHELL": "/bin/zsh", "PATH": str(folder)})
+    assert not (home / ".zshrc").exists()
+
+
+def test_the_rc_line_survives_a_missing_alias_file(home: Path, cli: Cli, tmp_path: Path) -> None:
+    (home / ".bashrc").write_text("")
+    cli("install")
+    os.unlink(shell.alias_path("bash"))
+    finished = run_in("bash", "source ~/.bashrc; echo $?", tmp_path)
+    assert (finished.stdout, finished.stderr) == ("0\n", "")
+
+
+def test_a_new_login_shell_has_the_aliases(home: Path, cli: Cli, claude: Path, tmp_path: Path) -> None:
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    cli("install", env={"SHELL": "/bin/bash"})
+    script = "claude-work from-rc\nexit\n"
+    finished = subprocess.run(
+        ["bash", "-i"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=60, start_new_session=True
+    )
+    assert f"work {KEY} from-rc" in finished.stdout, finished.stderr
+
+
+def test_the_shells_are_here() -> None:
+    assert all(shutil.which(kind) for kind in shell.SHELLS)
