@@ -1,4 +1,4 @@
-"""What the page's files keep to: two whole catalogues, one way to the server, nothing inline, nothing from elsewhere."""
+"""What the page's files keep to: two whole catalogues, one way to the server, nothing inline, no other host."""
 
 from __future__ import annotations
 
@@ -49,12 +49,16 @@ def test_batch_refresh_has_its_french_name() -> None:
 
 
 def test_every_key_in_use_is_in_the_catalogue_and_every_key_of_the_catalogue_is_in_use() -> None:
-    used = {value for _tag, name, value in Attributes().found if name in ("data-text", "data-label", "data-placeholder")}
+    used = {
+        value for _tag, name, value in Attributes().found if name in ("data-text", "data-label", "data-placeholder")
+    }
     about = {value for _tag, name, value in Attributes().found if name == "data-about"}
     used |= about | {f"{value}_title" for value in about if f"{value}_title" in CATALOGUES["en"]}
     sources = "\n".join(path.read_text() for path in SCRIPTS)
     used |= set(re.findall(r"\bt\(\s*\"(\w+)\"", sources))
-    used |= set(re.findall(r"(?:words: |setTitle\(element, |\? |: |needed\(\"\w+\", )\"(\w+)\"", sources)) & set(CATALOGUES["en"])
+    used |= set(re.findall(r"(?:words: |setTitle\(element, |\? |: |needed\(\"\w+\", )\"(\w+)\"", sources)) & set(
+        CATALOGUES["en"]
+    )
     patterns = [re.sub(r"\$\{[^}]*\}", r"\\w+", text) for text in re.findall(r"t?\(?`(\w*\$\{[^`]*\}\w*)`", sources)]
     composed = {key for key in CATALOGUES["en"] if any(re.fullmatch(pattern, key) for pattern in patterns)}
     assert used - set(CATALOGUES["en"]) == set()

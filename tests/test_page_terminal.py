@@ -31,7 +31,7 @@ if sys.argv[1:3] == ["auth", "login"]:
     folder = os.environ["CLAUDE_CONFIG_DIR"]
     tokens = {"accessToken": "sk-ant-oat01-" + "l" * 60, "refreshToken": "sk-ant-ort01-" + "m" * 60,
               "expiresAt": int(time.time() * 1000) + 28800000, "scopes": ["user:inference"], "subscriptionType": "max"}
-    who = {"emailAddress": "camille@example.org", "accountUuid": "u-1", "organizationUuid": "o-1", "organizationName": "Atelier"}
+    who = {"emailAddress": "camille@example.org", "accountUuid": "u-1", "organizationUuid": "o-1"}
     with open(os.path.join(folder, ".claude.json"), "w") as file:
         json.dump({"oauthAccount": who}, file)
     with open(os.path.join(folder, ".credentials.json"), "w") as file:

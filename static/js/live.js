@@ -14,6 +14,7 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8000;
 const POLL = 5000;
 const banner = named(document, "connection");
+named(banner, "connect-now").addEventListener("click", () => void tryAgain());
 /** @type {Socket | null} */
 let socket = null;
 /** @type {(() => void) | null} */
@@ -27,6 +28,8 @@ let nextTry = 0;
 let timer;
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let ticking;
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let polling;
 /** @type {Set<(socket: Socket) => void>} */
 const waiting = new Set();
 
@@ -39,13 +42,13 @@ const waiting = new Set();
 export async function connect(vendor, changed, signIn) {
   news = changed;
   signInAgain = signIn;
-  named(document, "connect-now").addEventListener("click", () => void tryAgain());
   if (!vendor) {
-    setInterval(() => {
+    polling ??= setInterval(() => {
       if (!document.hidden && !away) changed();
     }, POLL);
     return;
   }
+  clearInterval(polling);
   const { io } = await import(`${vendor}socket.io.js`);
   socket = /** @type {Socket} */ (io({ transports: ["websocket"], reconnection: false }));
   socket.on("connect", () => {
@@ -70,6 +73,7 @@ export function withSocket(tell) {
 export function disconnect() {
   socket?.disconnect();
   clearTimeout(timer);
+  clearInterval(polling);
 }
 
 /** A request got no answer, or the connection broke: say so, and try again later and later. */

@@ -114,11 +114,24 @@ async function enter() {
   showView("dashboard");
   if (entered) return;
   entered = true;
-  offerTerminals(vendor !== "");
-  offerTerminalLogin(vendor !== "");
+  offerTerminals(false);
+  offerTerminalLogin(false);
+  await goLive();
+  await refreshExpired();
+}
+
+/** Connect; where the browser libraries are still being fetched, poll until they are there. */
+async function goLive() {
+  if (!vendor) vendor = (await authStatus()).vendor ?? "";
   await connect(vendor, () => void reload().catch(complain), signInAgain);
-  if (vendor) wireRunning(attach);
-  await Promise.all([refreshExpired(), comeBack()]);
+  if (!vendor) {
+    setTimeout(() => void goLive().catch(complain), RETRY);
+    return;
+  }
+  offerTerminals(true);
+  offerTerminalLogin(true);
+  wireRunning(attach);
+  await comeBack();
 }
 
 /** Open a terminal; the emulator is loaded with the first one. @param {import("./terminal/pane.js").Wish} wish */

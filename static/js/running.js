@@ -34,8 +34,9 @@ export function wireRunning(open) {
 
 /** Return the terminal of that id, when it is still there. @param {string} id */
 export async function findRunning(id) {
-  await load();
-  return running.find((terminal) => terminal.terminal_id === id);
+  /** @type {Running[]} */
+  const answer = await request("GET", "/api/terminals");
+  return answer.find((terminal) => terminal.terminal_id === id);
 }
 
 async function load() {

@@ -16,7 +16,7 @@ export function showView(name) {
   }
   const shown = /** @type {HTMLElement} */ (document.querySelector(`[data-view="${name}"]`));
   const first = name === "dashboard" ? "main" : "input:not([hidden]), h1[tabindex]";
-  /** @type {HTMLElement | null} */ (shown.querySelector(first))?.focus();
+  /** @type {HTMLElement | null} */ (shown.querySelector(first))?.focus({ preventScroll: true });
 }
 
 /** Wire the forms of the way in. @param {() => Promise<void>} enter called once the reader is signed in */

@@ -52,5 +52,5 @@ export function setTitle(element, name, values = {}) {
 function giveFocusBack(opener) {
   if (opener instanceof HTMLElement && opener.isConnected && opener.offsetParent) return;
   if (document.querySelector("dialog[open]")) return;
-  /** @type {HTMLElement | null} */ (document.querySelector("[data-view='dashboard']:not([hidden]) main"))?.focus();
+  /** @type {HTMLElement | null} */ (document.querySelector("[data-view='dashboard']:not([hidden]) main"))?.focus({ preventScroll: true });
 }

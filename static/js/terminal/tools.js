@@ -17,6 +17,9 @@ export function wireTools(view, current) {
     else await view.requestFullscreen();
     current()?.focus();
   });
+  named(view, "terminal-menu").addEventListener("toggle", (event) => {
+    if (/** @type {ToggleEvent} */ (event).newState === "closed") current()?.focus();
+  });
   wireSearch(view, current);
   wireOptions(view);
   wirePhoneKeys(view, current);
@@ -74,6 +77,7 @@ function wireOptions(view) {
 /** @param {HTMLElement} view @param {() => Screen | null} current */
 function wirePhoneKeys(view, current) {
   const row = named(view, "phone-keys");
+  const pasting = named(row, "phone-paste");
   for (const key of PHONE_KEYS) {
     const button = document.createElement("button");
     button.type = "button";
@@ -96,10 +100,9 @@ function wirePhoneKeys(view, current) {
       button.setAttribute("aria-pressed", "false");
       view.addEventListener("control-used", () => button.setAttribute("aria-pressed", "false"));
     }
-    row.append(button);
+    pasting.before(button);
   }
   translate(row);
-  const pasting = named(view, "phone-paste");
   pasting.hidden = !navigator.clipboard?.readText;
   pasting.addEventListener("click", async () => {
     const screen = current();
