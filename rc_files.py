@@ -36,7 +36,8 @@ class Change(NamedTuple):
         def lines(content: bytes | None) -> list[str]:
             return [printable(line) + "\n" for line in (content or b"").decode("utf-8", "replace").splitlines()]
 
-        difference = difflib.unified_diff(lines(self.before), lines(self.after), self.path, self.path, n=0)
+        path = printable(self.path)
+        difference = difflib.unified_diff(lines(self.before), lines(self.after), path, path, n=0)
         return "".join(difference).rstrip()
 
 
@@ -44,30 +45,17 @@ def plan_install(environ: Mapping[str, str]) -> list[Change]:
     """Return the changes that make each of the user's shells read the alias file; none for those that do already."""
     changes = []
     for path, create in _posix_files(environ):
-        before = _read(path)
-        if (before is None and not create) or (before is not None and _MARK in before):
-            continue
-        line = _line()
-        if before is None:
-            after = line + b"  " + _WITH_FILE + b"\n"
-        elif before and not before.endswith(b"\n"):
-            after = before + b"\n" + line + b"  " + _WITH_NEWLINE + b"\n"
-        else:
-            after = before + line + b"  " + _MARK + b"\n"
-        changes.append(Change(path, before, after))
+        changes.append(_with_line(path, posix_line(), create=create))
     fish = _fish_file(environ)
-    if programs.find("fish", environ) or os.path.isdir(os.path.dirname(os.path.dirname(fish))):
-        path = shell.fish_quote(shell.alias_path("fish"))
-        after = f"test -r {path}; and source {path}  ".encode() + _WITH_FILE + b"\n"
-        if _read(fish) != after:
-            changes.append(Change(fish, _read(fish), after))
-    return changes
+    has_fish = programs.find("fish", environ) is not None or os.path.isdir(os.path.dirname(os.path.dirname(fish)))
+    changes.append(_with_line(fish, _fish_line(), create=has_fish))
+    return [change for change in changes if change.after != change.before]
 
 
 def plan_uninstall(environ: Mapping[str, str]) -> list[Change]:
     """Return the changes that take our line out again, and the alias files away."""
     changes = []
-    for path in [path for path, _create in _posix_files(environ)] + [_fish_file(environ)]:
+    for path in _all_files(environ):
         before = _read(path)
         if before is not None and _MARK in before:
             changes.append(Change(path, before, _without_line(before)))
@@ -81,8 +69,10 @@ def plan_uninstall(environ: Mapping[str, str]) -> list[Change]:
 def install(names: list[str], environ: Mapping[str, str]) -> list[Change]:
     """Write the alias files of these names, let the user's shells read them, and return what was changed for that."""
     changes = plan_install(environ)
-    apply(changes)
+    for change in changes:
+        _check(change.path)
     shell.write_aliases(names)
+    apply(changes)
     return changes
 
 
@@ -93,7 +83,7 @@ def apply(changes: list[Change]) -> None:
     for change in changes:
         try:
             if change.after is None:
-                os.unlink(change.path)
+                os.unlink(os.path.realpath(change.path))
                 continue
             os.makedirs(os.path.dirname(change.path), exist_ok=True)
         except OSError as error:
@@ -104,8 +94,7 @@ def apply(changes: list[Change]) -> None:
 
 def is_installed(environ: Mapping[str, str]) -> bool:
     """Tell whether any of the user's shells reads the alias file."""
-    paths = [path for path, _create in _posix_files(environ)] + [_fish_file(environ)]
-    return any(_MARK in (_read(path) or b"") for path in paths)
+    return any(_MARK in (_read(path) or b"") for path in _all_files(environ))
 
 
 def _posix_files(environ: Mapping[str, str]) -> list[tuple[str, bool]]:
@@ -114,11 +103,20 @@ def _posix_files(environ: Mapping[str, str]) -> list[tuple[str, bool]]:
     login_shell = os.path.basename(environ.get("SHELL", ""))
     files = [(os.path.join(home, ".bashrc"), login_shell == "bash")]
     profile = os.path.join(home, ".bash_profile")
-    if b"bashrc" not in (_read(profile) or b"bashrc"):
+    content = _read(profile)
+    if content is not None and b"bashrc" not in content:
         # A login shell reads only this one, as every terminal of macOS is.
         files.append((profile, False))
     folder = environ.get("ZDOTDIR") or home
     return [*files, (os.path.join(folder, ".zshrc"), login_shell == "zsh")]
+
+
+def _all_files(environ: Mapping[str, str]) -> list[str]:
+    """Return every file that may hold our line, also those that would get none today."""
+    home = os.path.expanduser("~")
+    names = (".bashrc", ".bash_profile", ".zshrc")
+    files = [os.path.join(home, name) for name in names] + [path for path, _create in _posix_files(environ)]
+    return [*dict.fromkeys(files), _fish_file(environ)]
 
 
 def _fish_file(environ: Mapping[str, str]) -> str:
@@ -126,19 +124,41 @@ def _fish_file(environ: Mapping[str, str]) -> str:
     return os.path.join(folder, "fish", "conf.d", "claude-accounts.fish")
 
 
-def _line() -> bytes:
+def posix_line() -> bytes:
+    """Return what bash and zsh must read at their start."""
     path = shlex.quote(shell.alias_path("bash"))
     return os.fsencode(f"if [ -r {path} ]; then . {path}; fi")
 
 
+def _fish_line() -> bytes:
+    path = shell.fish_quote(shell.alias_path("fish"))
+    return os.fsencode(f"test -r {path}; and source {path}")
+
+
+def _with_line(path: str, line: bytes, *, create: bool) -> Change:
+    """Return the file with our line in it once; one that reads another data folder's aliases now reads ours."""
+    before = _read(path)
+    if before is None:
+        return Change(path, None, line + b"  " + _WITH_FILE + b"\n" if create else None)
+    if _MARK in before:
+        lines = before.splitlines(keepends=True)
+        renewed = [line + b"  " + _MARK + old.partition(_MARK)[2] if _MARK in old else old for old in lines]
+        return Change(path, before, b"".join(renewed))
+    if before and not before.endswith(b"\n"):
+        return Change(path, before, before + b"\n" + line + b"  " + _WITH_NEWLINE + b"\n")
+    return Change(path, before, before + line + b"  " + _MARK + b"\n")
+
+
 def _without_line(content: bytes) -> bytes | None:
     kept = b""
-    for line in content.splitlines(keepends=True):
+    lines = content.splitlines(keepends=True)
+    for position, line in enumerate(lines, 1):
         if _MARK not in line:
             kept += line
         elif _WITH_FILE in line and line == content:
             return None
-        elif _WITH_NEWLINE in line:
+        elif _WITH_NEWLINE in line and position == len(lines):
+            # With lines below it, the break now parts what was there from what came later.
             kept = kept[:-1]
     return kept
 
@@ -157,6 +177,10 @@ def _read(path: str) -> bytes | None:
 def _check(path: str) -> None:
     """Raise StorageFailed unless the file (a link's target) and its folder can be written."""
     target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        # A link to /dev/null, say: renaming a file over it would take the device away.
+        reason = _("it is not a plain file")
+        raise StorageFailed(_("cannot write {path}: {reason}", path=printable(path), reason=reason))
     folder = os.path.dirname(target)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import claude_code
 import claude_settings
 import credentials_store
 import db
+import programs
 import rc_files
 import shell
 import storage
@@ -54,7 +57,12 @@ def register(subparsers: Subparsers) -> None:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Print one line for each check and return 1 when any failed."""
-    checks = [found for look in _LOOKS for found in _guarded(look)]
+    # One cause (a lost key, say) keeps several checks from looking: it is told once, by the first.
+    by_message: dict[str, Check] = {}
+    for look in _LOOKS:
+        for check in _guarded(look):
+            by_message.setdefault(check.message, check)
+    checks = list(by_message.values())
     if arguments.json:
         print(json.dumps({"schema_version": 1, "checks": [check._asdict() for check in checks]}, indent=2))
     else:
@@ -73,6 +81,10 @@ def _guarded(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
         yield from look()
     except AccountsError as error:
         yield Check(look.__name__.strip("_"), "fail", error.message, error.hint)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = _("cannot read {path}: {reason}", path=printable(str(error.filename or "")), reason=reason)
+        yield Check(look.__name__.strip("_"), "fail", message)
 
 
 def _files() -> Iterator[Check]:
@@ -82,13 +94,17 @@ def _files() -> Iterator[Check]:
         yield Check("files", "ok", message, "claude-accounts add NAME")
         return
     open_ones = []
-    for path in (folder, *(entry.path for entry in os.scandir(folder))):
-        status = os.lstat(path)
+    # The folder may be a link, which has no mode of its own; a link in it opens nothing that was not open.
+    for path in (os.path.realpath(folder), *(entry.path for entry in os.scandir(folder) if not entry.is_symlink())):
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            continue  # the database's log goes with its last reader
         if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.getuid():
             open_ones.append(path)
     if open_ones:
         message = _("open to other users: {paths}", paths=", ".join(printable(path) for path in open_ones[:3]))
-        yield Check("files", "fail", message, f"chmod -R go= {printable(folder)}")
+        yield Check("files", "fail", message, f"chmod -R go= {shlex.quote(printable(folder))}")
     else:
         yield Check("files", "ok", _("{path} is yours alone", path=printable(folder)))
 
@@ -116,7 +132,11 @@ def _key() -> Iterator[Check]:
 
 def _claude() -> Iterator[Check]:
     program = claude_code.find_claude(os.environ)
-    version = claude_code.client_version(program, os.environ)
+    # Asked here and now: what a launch remembers of it would be written down.
+    quiet = {name: value for name, value in os.environ.items() if name not in claude_code.RIVAL_VARIABLES}
+    output = programs.run([program, "--version"], quiet, seconds=10)[1].decode("utf-8", "replace")
+    match = re.search(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", output)
+    version = tuple(map(int, match.groups())) if match else None
     if version is None:
         yield Check("claude", "warn", _("{path} does not tell its version", path=printable(program)))
         return
@@ -130,6 +150,9 @@ def _claude() -> Iterator[Check]:
 
 def _environment() -> Iterator[Check]:
     rivals = sorted(name for name in claude_code.RIVAL_VARIABLES if os.environ.get(name))
+    if os.environ.get(claude_code.ACCOUNT_MARKER):
+        # Inside a session of ours the credential is the one that we gave it.
+        rivals = [name for name in rivals if name not in db.VARIABLES.values()]
     if rivals:
         message = _("set here, and left out of every launch: {names}", names=", ".join(rivals))
         yield Check("environment", "warn", message, "unset " + " ".join(rivals))
@@ -141,17 +164,17 @@ def _settings() -> Iterator[Check]:
     settings = claude_settings.read_settings(cwd=os.getcwd(), environ=os.environ, arguments=[])
     for path in settings.unreadable:
         yield Check("settings", "warn", claude_settings.unreadable_notice(path))
-    found = False
+    states: dict[str, str] = {}
     # No value is empty here, so that one set on purpose to an account's own secret is a rival as well.
     for variable in db.VARIABLES.values():
         for rival in claude_settings.find_rivals(settings, variable, "\0"):
-            if rival.keys[0] == "env" and rival.keys[-1] != variable:
-                continue
-            found = True
-            state = "warn" if claude_settings.can_be_blanked(rival, variable) else "fail"
-            message = _("{place} chooses a credential of its own", place=rival.place())
-            yield Check("settings", state, message, _("remove it there"))
-    if not found:
+            if not claude_settings.can_be_blanked(rival, variable):
+                states[rival.place()] = "fail"
+            else:
+                states.setdefault(rival.place(), "warn")
+    for place, state in states.items():
+        yield Check("settings", state, _("{place} chooses a credential of its own", place=place), _("remove it there"))
+    if not states:
         yield Check("settings", "ok", _("no settings file chooses a credential"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import db
@@ -56,7 +57,8 @@ def register(subparsers: Subparsers) -> None:
 
 def print_aliases(arguments: argparse.Namespace) -> None:
     """Print the alias file of one shell."""
-    print(shell.alias_script(_names(), arguments.shell), end="")
+    # Bytes, because a path on this machine need not be text in the locale's encoding.
+    sys.stdout.buffer.write(os.fsencode(shell.alias_script(_names(), arguments.shell)))
 
 
 def install(arguments: argparse.Namespace) -> None:
@@ -68,9 +70,13 @@ def install(arguments: argparse.Namespace) -> None:
     say(_("✓ Aliases: {path}", path=printable(shell.alias_path("bash"))))
     for change in changes:
         say(_("✓ Line added to {path}", path=printable(change.path)))
-    if not changes:
+    if not changes and rc_files.is_installed(os.environ):
         say(_("  Your shells read them already."))
-    say(_("  Use them now: source {path}", path=printable(shell.alias_path("bash"))))
+    elif not changes:
+        line = printable(os.fsdecode(rc_files.posix_line()))
+        say(_("  No start-up file of a shell was found; add this to yours: {line}", line=line))
+    kind = "fish" if os.path.basename(os.environ.get("SHELL", "")) == "fish" else "bash"
+    say(_("  Use them now: source {path}", path=printable(shell.alias_path(kind))))
 
 
 def uninstall(arguments: argparse.Namespace) -> None:
@@ -101,7 +107,8 @@ def complete(arguments: argparse.Namespace) -> None:
     options: list[str] = []
     if len(words) > 1 and words[-1].startswith("-") and words[0] in commands:
         options = option_names(build_parser(words[0]), words[0])
-    for candidate in shell.complete(words, commands, options, _names()):
+    names = _names() if shell.takes_name(words) else []
+    for candidate in shell.complete(words, commands, options, names):
         print(candidate)
 
 

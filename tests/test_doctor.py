@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -87,11 +88,15 @@ def test_a_missing_or_leaky_claude_is_named(cli: Cli, claude: Path) -> None:
 def test_rivals_in_the_environment_and_in_settings_are_named(cli: Cli, home: Path) -> None:
     (home / ".claude").mkdir()
     settings = home / ".claude" / "settings.json"
-    settings.write_text('{\n "apiKeyHelper": "/bin/helper",\n "env": {\n  "ANTHROPIC_API_KEY": "secret-value"\n }\n}')
+    settings.write_text(
+        '{\n "apiKeyHelper": "/bin/helper",\n "env": {\n  "ANTHROPIC_API_KEY": "secret-value",\n'
+        '  "ANTHROPIC_AUTH_TOKEN": "secret-token"\n }\n}'
+    )
     found = findings(cli, ANTHROPIC_AUTH_TOKEN="secret-rival")
     assert "ANTHROPIC_AUTH_TOKEN" in found["environment"][0]["message"]
     messages = " ".join(check["message"] for check in found["settings"])
     assert f"{settings}:2 apiKeyHelper" in messages and f"{settings}:4 env.ANTHROPIC_API_KEY" in messages
+    assert f"{settings}:5 env.ANTHROPIC_AUTH_TOKEN" in messages and len(found["settings"]) == 3
     assert "secret-" not in json.dumps(found)
 
 
@@ -119,3 +124,56 @@ def test_doctor_changes_nothing_of_the_accounts(cli: Cli, home: Path) -> None:
     mark = db.change_mark()
     findings(cli)
     assert db.change_mark() == mark and db.get_account(account.id).last_used is None
+
+
+def test_doctor_leaves_a_fresh_home_as_it_is(cli: Cli, home: Path) -> None:
+    findings(cli)
+    assert list(home.iterdir()) == []
+
+
+def test_one_cause_is_told_once(cli: Cli, home: Path) -> None:
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    (home / ".claude-accounts" / ".key").unlink()
+    failed = [check for checks in findings(cli).values() for check in checks if check["state"] == "fail"]
+    assert len(failed) == 1 and ".key" in failed[0]["message"] and failed[0]["hint"]
+
+
+def test_a_linked_data_folder_is_not_called_open(cli: Cli, home: Path) -> None:
+    (home / "elsewhere").mkdir(mode=0o700)
+    (home / ".claude-accounts").symlink_to("elsewhere")
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    assert findings(cli)["files"][0]["state"] == "ok"
+
+
+def test_the_credential_of_our_own_session_is_no_rival(cli: Cli) -> None:
+    ours = {"CLAUDE_ACCOUNT": "work", "ANTHROPIC_API_KEY": KEY}
+    assert findings(cli, **ours)["environment"][0]["state"] == "ok"
+    assert findings(cli, ANTHROPIC_API_KEY=KEY)["environment"][0]["state"] == "warn"
+
+
+def test_a_removed_working_folder_is_a_finding(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    os.rmdir(tmp_path / "gone")
+    assert findings(cli)["settings"][0]["state"] == "fail"
+
+
+def test_a_login_store_that_is_not_understood_is_a_finding(cli: Cli, home: Path) -> None:
+    (home / ".claude").mkdir()
+    (home / ".claude" / ".credentials.json").write_text("{")
+    check = findings(cli)["store"][0]
+    assert check["state"] == "fail" and ".credentials.json" in check["message"]
+
+
+def test_aliases_that_are_missing_or_out_of_date_are_named(cli: Cli, home: Path) -> None:
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    assert findings(cli)["aliases"][0]["hint"] == "claude-accounts install"
+    cli("install", env={"SHELL": "/bin/bash"})
+    aliases = home / ".claude-accounts" / "aliases.sh"
+    aliases.write_text(aliases.read_text().replace("claude-work", "claude-old"))
+    check = findings(cli)["aliases"][0]
+    assert check["state"] == "warn" and check["hint"] == "claude-accounts install"
+
+
+def test_doctor_speaks_french(cli: Cli) -> None:
+    assert "aucun fichier de réglages" in cli("doctor", env={"LC_ALL": "fr_FR.UTF-8"}).stdout
