@@ -218,8 +218,6 @@ class Connection:
         driver = self._driver()
         if driver is None or not driver.pump():
             self.ask_for_turn()
-        elif self._streams:
-            self._tell_progress()
 
     def ask_for_turn(self) -> None:
         """Have the writing thread, or the next poll of a client without WebSocket, ask for what there is."""
@@ -235,11 +233,6 @@ class Connection:
         if driver.source is None:
             driver.source = self
         return driver
-
-    def _tell_progress(self) -> None:
-        for stream in self._streams:
-            if not stream.ack:
-                self._terminals.progressed(stream.terminal.id)
 
     # For whoever sends: one thread at a time
 
@@ -261,6 +254,8 @@ class Connection:
             # A piece may hold nothing but the beginning of a character.
             while stream.has_more():
                 messages = stream.next_messages()
+                if not stream.ack:
+                    self._terminals.progressed(stream.terminal.id)
                 if messages:
                     return messages
         return []
@@ -279,7 +274,6 @@ class Connection:
             messages += found
         if self.has_more():
             self.ask_for_turn()
-        self._tell_progress()
         return "\x1e".join(_polled(binary, data) for binary, data in messages) or "6"
 
     def abort(self) -> None:

@@ -50,9 +50,7 @@ def register(
 class TerminalEvents:
     """The terminals of one server, and the connections that watch them."""
 
-    def __init__(
-        self, server: Any, plan: Callable[..., Any], terminals: Terminals, environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, server: Any, plan: Callable[..., Any], terminals: Terminals, environ: Mapping[str, str]) -> None:
         self._server = server
         self._plan = plan
         self._environ = environ
@@ -137,9 +135,7 @@ class TerminalEvents:
         rows, cols = _size(payload)
         account = db.get_account(account_id)
         force = payload.get("force") is True
-        login = begin_login(
-            self.terminals, account, cwd=cwd, environ=self._environ, rows=rows, cols=cols, force=force
-        )
+        login = begin_login(self.terminals, account, cwd=cwd, environ=self._environ, rows=rows, cols=cols, force=force)
         terminal = login.terminal
         with self._lock:
             self._logins[terminal.id] = login

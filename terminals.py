@@ -95,6 +95,7 @@ class Terminals:
         self._wake_reader, self._wake_writer = -1, -1
         self._awake = False
         self._look_soon = False
+        self._closing = False
 
     # For any thread
 
@@ -198,6 +199,18 @@ class Terminals:
         with self._lock:
             return self._all_over.wait_for(self._nothing_left, seconds)
 
+    def close(self) -> None:
+        """End the reading thread; nothing may be asked of it any more. Whatever still runs is left alone."""
+        thread = self._thread
+        if thread is not None:
+            self._closing = True
+            self._do(lambda: None)
+            thread.join()
+            self._selector.close()
+            os.close(self._wake_reader)
+            os.close(self._wake_writer)
+            self._wake_writer = -1
+
     def _nothing_left(self) -> bool:
         return all(watched.ended_at is not None and watched.ending is None for watched in self._watched.values())
 
@@ -240,7 +253,7 @@ class Terminals:
 
     def _run(self) -> None:
         next_look = 0.0
-        while True:
+        while not self._closing:
             for key, mask in self._selector.select(max(0.0, next_look - time.monotonic()) if next_look else None):
                 if key.data is None:
                     with suppress(BlockingIOError):

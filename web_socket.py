@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import select
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
@@ -18,6 +20,7 @@ from typing import Any, Protocol
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _RECEIVE = 64 * 1024
+_SEND_BUFFER = 128 * 1024
 _WRITER_TURNS = 16
 
 
@@ -68,11 +71,11 @@ class WebSocket:
         if accepted is None or not key or environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
             start_response("400 Bad Request", [("Content-Type", "text/plain")])
             return [b"not a WebSocket handshake this server can answer\n"]
-        self._socket: socket.socket = accepted
-        self._prepare()
+        kind = _TlsPipe if isinstance(accepted, ssl.SSLSocket) else _Pipe
+        self._pipe = kind(accepted, self._silence)
         digest = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
         lines = [b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade"]
-        self._socket.sendall(b"\r\n".join([*lines, b"Sec-WebSocket-Accept: " + digest, b"", b""]))
+        self._send_all(b"\r\n".join([*lines, b"Sec-WebSocket-Accept: " + digest, b"", b""]))
         try:
             self._handler(self)
         finally:
@@ -86,14 +89,6 @@ class WebSocket:
             # This is how each server is told that the connection was taken over and is done.
             raise StopIteration
         raise ConnectionError
-
-    def _prepare(self) -> None:
-        """Send small pieces at once, and give up a peer that neither reads nor speaks for longer than pings allow."""
-        self._socket.setblocking(True)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        limit = struct.pack("ll", int(self._silence), 0)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     # Receiving: one thread
 
@@ -148,7 +143,7 @@ class WebSocket:
 
     def _bytes(self, count: int) -> bytes:
         while len(self._received) < count:
-            data = self._socket.recv(_RECEIVE)
+            data = self._pipe.receive()
             if not data:
                 raise EOFError
             self._received += data
@@ -200,7 +195,7 @@ class WebSocket:
                 return True
             while self._unsent:
                 try:
-                    sent = self._socket.send(self._unsent, socket.MSG_DONTWAIT)
+                    sent = self._pipe.send(self._unsent, wait=False)
                 except BlockingIOError:
                     return False
                 except OSError:
@@ -235,7 +230,7 @@ class WebSocket:
             if self._closed:
                 raise BrokenPipeError
             try:
-                view = view[self._socket.send(view) :]
+                view = view[self._pipe.send(view, wait=True) :]
             except OSError:
                 # Part of a frame may be out: nothing sensible can follow on this connection.
                 self._abort()
@@ -255,7 +250,7 @@ class WebSocket:
             return
         try:
             if not self._unsent and not self._closed:
-                self._socket.send(frame(_CLOSE, payload), socket.MSG_DONTWAIT)
+                self._pipe.send(memoryview(frame(_CLOSE, payload)), wait=False)
         except OSError:
             # It was said to somebody who is gone.
             return
@@ -264,11 +259,79 @@ class WebSocket:
 
     def _abort(self) -> None:
         self._closed = True
+        self._pipe.shut()
+
+
+class _Pipe:
+    """An accepted socket: one thread receives, another may send meanwhile."""
+
+    def __init__(self, accepted: socket.socket, silence: float) -> None:
+        self._socket = accepted
+        self._silence = silence
+        # Small pieces go out at once.
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # What lies in the system's buffer is shown even after Ctrl-C; left alone it grows to several megabytes.
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Give up a peer that neither reads nor speaks for longer than pings allow."""
+        self._socket.setblocking(True)
+        limit = struct.pack("ll", int(self._silence), 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def receive(self) -> bytes:
+        """Return what comes next, b"" at the end. Raises OSError, also after too long a silence."""
+        return self._socket.recv(_RECEIVE)
+
+    def send(self, data: memoryview, *, wait: bool) -> int:
+        """Send a beginning of `data` and return its length. Raises OSError, BlockingIOError unless it may wait."""
+        return self._socket.send(data, 0 if wait else socket.MSG_DONTWAIT)
+
+    def shut(self) -> None:
+        """End the connection, whoever waits for it; the descriptor stays open, its owner closes it."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             # The peer was faster.
             return
+
+
+class _TlsPipe(_Pipe):
+    """The same through TLS, whose state must not be touched by two threads at once: nobody waits while he holds it."""
+
+    _socket: ssl.SSLSocket
+
+    def _prepare(self) -> None:
+        self._socket.setblocking(False)
+        self._state = threading.Lock()
+
+    def receive(self) -> bytes:
+        while True:
+            try:
+                with self._state:
+                    return self._socket.recv(_RECEIVE)
+            except ssl.SSLWantReadError:
+                self._wait(select.POLLIN)
+            except ssl.SSLWantWriteError:
+                self._wait(select.POLLOUT)
+
+    def send(self, data: memoryview, *, wait: bool) -> int:
+        while True:
+            try:
+                with self._state:
+                    return self._socket.send(data)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                if not wait:
+                    raise BlockingIOError from error
+                self._wait(select.POLLOUT if isinstance(error, ssl.SSLWantWriteError) else select.POLLIN)
+
+    def _wait(self, event: int) -> None:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        if not poll.poll(self._silence * 1000):
+            raise TimeoutError
 
 
 def frame(opcode: int, payload: bytes) -> bytes:

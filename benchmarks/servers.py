@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,11 @@ class Running:
 
     def left_over(self) -> tuple[int, int]:
         """Return how many children (dead ones too) and descriptors it has."""
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        children = sum(len((task / "children").read_text().split()) for task in tasks)
+        children = 0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            # A thread may end while we look.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                children += len((task / "children").read_text().split())
         return children, len(os.listdir(f"/proc/{self.pid}/fd"))
 
 
@@ -115,12 +118,13 @@ def run_terminado(port: int) -> None:
     """Serve terminado's own terminals."""
     import asyncio
 
-    import terminado  # type: ignore[import-untyped]
     import tornado.web
+    from terminado.management import UniqueTermManager
+    from terminado.websocket import TermSocket
 
     async def serve() -> None:
-        manager = terminado.UniqueTermManager(shell_command=SHELL, max_terminals=100)
-        routes: list[Any] = [(r"/websocket", terminado.TermSocket, {"term_manager": manager})]
+        manager = UniqueTermManager(shell_command=SHELL, max_terminals=100)
+        routes: list[Any] = [(r"/websocket", TermSocket, {"term_manager": manager})]
         tornado.web.Application(routes).listen(port, "127.0.0.1")
         print(os.getpid(), "", sep="\n", flush=True)
         await asyncio.Event().wait()

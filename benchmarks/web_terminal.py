@@ -36,7 +36,8 @@ while True:
 TUI = """
 import os, itertools
 for number in itertools.count():
-    os.write(1, b"\\x1b[H" + b"".join(b"\\x1b[%d;1H\\x1b[38;5;%dm frame %d \\xe2\\x94\\x82" % (row, row, number) * 3 for row in range(1, 40)))
+    lines = (b"\\x1b[%d;1H\\x1b[38;5;%dm frame %d \\xe2\\x94\\x82" % (row, row, number) for row in range(1, 40))
+    os.write(1, b"".join(line * 3 for line in lines))
 """
 
 
@@ -99,7 +100,8 @@ def echoes(client: Client, count: int, ends: Callable[[bytes], bool]) -> list[fl
 def percentiles(times: list[float]) -> Row:
     """Return the figures of a list of milliseconds."""
     ordered = sorted(times)
-    return {"p50 ms": statistics.median(ordered), "p99 ms": ordered[int(len(ordered) * 0.99) - 1], "max ms": ordered[-1]}
+    near_the_end = ordered[int(len(ordered) * 0.99) - 1]
+    return {"p50 ms": statistics.median(ordered), "p99 ms": near_the_end, "max ms": ordered[-1]}
 
 
 def echo(running: Running, kind: str, quick: bool) -> Row:
@@ -173,7 +175,7 @@ def memory(running: Running, kind: str, quick: bool) -> Row:
 def interrupt(running: Running, kind: str, quick: bool) -> Row:
     """Time from Ctrl-C to silence, for a client that read 1 MB/s of a flood until then."""
     client = connect(running, kind)
-    command(client, "stty isig; trap 'printf \"STOP\"\"PED\"' INT; yes 'a line that says nothing much'")
+    command(client, "stty isig; bash -c 'trap \"printf STOPPED\" INT; yes a line that says nothing much'")
     total, begun = 0, time.monotonic()
     while time.monotonic() - begun < (2 if quick else 10):
         total += len(client.raw())
@@ -254,7 +256,7 @@ def main() -> None:
             print(f"  {kind:10}", "  ".join(f"{field} {value:,.2f}" for field, value in rows[kind].items()))
         for kind, row in rows.items():
             if "terminado" in rows and kind != "terminado":
-                ratios = [f"{field} {row[field] / value:.2f}" for field, value in reference.items() if value and field in row]
+                ratios = [f"{field} {row[field] / value:.2f}" for field, value in reference.items() if value]
                 print(f"  {kind} / terminado:", "  ".join(ratios))
 
 

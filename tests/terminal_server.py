@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import socketio
+import socketio  # type: ignore[import-untyped]
 from flask import Flask
 from flask_socketio import SocketIO
 from werkzeug.serving import make_server
@@ -20,30 +20,33 @@ DEADLINE = 30.0
 
 
 class Server:
-    """A running server: its port, and its terminals."""
+    """A running server: its address, and its terminals."""
 
-    def __init__(self, port: int, events: terminal_events.TerminalEvents) -> None:
+    def __init__(self, port: int, events: terminal_events.TerminalEvents, scheme: str) -> None:
         self.port = port
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self.events = events
 
 
 @contextmanager
-def terminal_server(terminals: Terminals | None = None, **options: Any) -> Iterator[Server]:
+def terminal_server(
+    terminals: Terminals | None = None, certificate: tuple[str, str] | None = None, **options: Any
+) -> Iterator[Server]:
     """Serve the terminal events, to anybody, on loopback."""
     app = Flask(__name__)
     sockets = SocketIO(app, async_mode="threading", async_handlers=False, manage_session=False)
     events = terminal_events.register(sockets, terminals=terminals or Terminals(), **options)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    server.daemon_threads = True
+    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=certificate)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Server(server.server_port, events)
+        yield Server(server.server_port, events, "https" if certificate else "http")
     finally:
         assert events.stop_all(20)
         server.shutdown()
         server.server_close()
         thread.join(10)
+        events.terminals.close()
 
 
 def wait_until(condition: Callable[[], object], what: str = "", seconds: float = DEADLINE) -> None:
@@ -60,13 +63,16 @@ class Client:
     def __init__(self, server: Server, *, transports: list[str] | None = None, ack: bool = False) -> None:
         self.events: list[tuple[str, Any]] = []
         self._arrived = threading.Condition()
-        self.socket = socketio.Client(reconnection=False)
+        self.socket = socketio.Client(reconnection=False, ssl_verify=False)
         self.socket.on("*", self._record)
         trigger = self.socket.eio._trigger_event
         # The library handles each message in a thread of its own, which puts them out of order.
         self.socket.eio._trigger_event = lambda *about, **options: trigger(*about, **{**options, "run_async": False})
         self.ack = ack
-        self.socket.connect(f"http://127.0.0.1:{server.port}", transports=transports or ["websocket"], wait_timeout=20)
+        self.socket.connect(server.url, transports=transports or ["websocket"], wait_timeout=20)
+
+    def __repr__(self) -> str:
+        return f"<Client {self.events[-8:]!r}>"
 
     def _record(self, event: str, payload: Any = None) -> None:
         with self._arrived:

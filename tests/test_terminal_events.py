@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import write_program
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from terminal_server import Client, Server, terminal_server, wait_until
 
 import db
@@ -63,7 +69,7 @@ def test_output_arrives_whole_before_the_exit(program_folder: Path, server: Serv
         client.close()
 
 
-PIECES = {"plain": {}, "binary": {"binary": True}, "acknowledging": {"ack": True}}
+PIECES: dict[str, dict[str, bool]] = {"plain": {}, "binary": {"binary": True}, "acknowledging": {"ack": True}}
 
 
 @pytest.mark.parametrize("options", PIECES.values(), ids=PIECES.keys())
@@ -131,7 +137,7 @@ def test_arguments_folder_size_and_credential_are_those_of_launch(
     assert "CLAUDE_ACCOUNT=perso\n" in output
     assert "TERM=xterm-256color\n" in output
     assert "COLORTERM=truecolor\n" in output
-    assert (str(folder)) == db.recent_folders()[0][1]
+    wait_until(lambda: [path for _account, path in db.recent_folders()] == [str(folder)])
 
 
 def test_server_terminal_and_rivals_are_not_inherited(
@@ -186,9 +192,9 @@ def test_bad_folder_is_an_error(program_folder: Path, client: Client, account: s
     assert client.wait("terminal_error")["field"] == "cwd"
 
 
-BAD = [None, 7, "text", [], True, 1e400, {"account_id": None}, {"account_id": []}, {"account_id": {"$": 1}}]
+BAD: list[Any] = [None, 7, "text", [], True, 1e400, {"account_id": None}, {"account_id": []}, {"account_id": {"$": 1}}]
 BAD += [{"account_id": "x" * 10_000}, {"account_id": "\ud800"}, {"account_id": "no such account"}, {"account_id": "\0"}]
-WORSE = [{"args": "text"}, {"args": [1]}, {"args": ["\0"]}, {"args": ["\ud800"]}, {"args": ["x"] * 1000}, {"cwd": 5}]
+WORSE: list[dict[str, Any]] = [{"args": "text"}, {"args": [1]}, {"args": ["\0"]}, {"args": ["\ud800"]}, {"args": ["x"] * 1000}, {"cwd": 5}]
 WORSE += [{"cwd": "\0"}, {"rows": "many"}, {"cols": [1]}, {"rows": True}, {"rows": 1e400}, {"args": ["x" * 200_000]}]
 EVENTS = ["start_terminal", "attach_terminal", "detach_terminal", "terminal_input", "terminal_ack"]
 EVENTS += ["resize_terminal", "stop_terminal", "start_login"]
@@ -286,7 +292,8 @@ def test_both_viewers_of_a_terminal_see_it(program_folder: Path, server: Server,
 
 
 def test_gap_is_told_when_the_replay_is_too_short(program_folder: Path, server: Server, account: str) -> None:
-    fake_claude(program_folder, "stty -echo; echo ready; read line; head -c 5000000 /dev/zero | tr '\\0' x; echo; echo END; sleep 99")
+    many = "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo END"
+    fake_claude(program_folder, f"stty -echo; echo ready; read line; {many}; sleep 99")
     first = Client(server)
     terminal_id = first.start(account)["terminal_id"]
     first.wait_for_output("ready")
@@ -303,8 +310,8 @@ def test_gap_is_told_when_the_replay_is_too_short(program_folder: Path, server: 
 
 
 def test_title_and_attention_are_told_and_typing_clears_it(program_folder: Path, server: Server, account: str) -> None:
-    script = "stty -echo; printf '\\033]0;work é\\007'; printf '\\033]777;notify;Claude Code;needs you\\033\\\\'; echo ready; read line; sleep 99"
-    fake_claude(program_folder, script)
+    title, notification = "\\033]0;work é\\007", "\\033]777;notify;Claude Code;needs you\\033\\\\"
+    fake_claude(program_folder, f"stty -echo; printf '{title}'; printf '{notification}'; read line; sleep 99")
     client = Client(server)
     client.start(account)
     assert client.wait("terminal_title")["title"] == "work é"
@@ -334,14 +341,15 @@ def test_limit_is_an_event_and_a_free_place_can_be_used(program_folder: Path, ho
 
 def test_stubborn_children_end_too(program_folder: Path, server: Server, account: str, tmp_path: Path) -> None:
     stubborn = "import os, signal, time\nfor n in (1, 2, 15): signal.signal(n, signal.SIG_IGN)\n"
-    stubborn += "{}\nprint('up', os.getpid(), flush=True)\ntime.sleep(1000)\n"
+    stubborn += "{}\nos.write(1, b'up %d\\n' % os.getpid())\ntime.sleep(1000)\n"
     (tmp_path / "child.py").write_text(stubborn.format(""))
     (tmp_path / "loner.py").write_text(stubborn.format("os.setsid()"))
     lines = [f"{sys.executable} {tmp_path / name}.py &" for name in ("child", "loner")]
-    fake_claude(program_folder, "trap '' HUP TERM; " + "\n".join(lines) + f"\nexec {sys.executable} {tmp_path / 'child.py'}")
+    lines.append(f"exec {sys.executable} {tmp_path / 'child.py'}")
+    fake_claude(program_folder, "trap '' HUP TERM\n" + "\n".join(lines))
     client = Client(server)
     client.start(account)
-    wait_until(lambda: client.output().count("up ") == 3 and client.output().endswith("\n"))
+    wait_until(lambda: len(re.findall(r"up \d+\r\n", client.output())) == 3, "three processes", 8)
     pids = [int(word) for word in client.output().split() if word.isdigit()]
     client.emit("stop_terminal")
     client.wait("terminal_exit", seconds=10)
@@ -374,8 +382,8 @@ def test_nothing_is_left_after_fifty_terminals(program_folder: Path, server: Ser
     for terminal_id in ids:
         warm.wait("terminal_exit", terminal_id=terminal_id)
     wait_until(lambda: server.events.terminals.running() == 0)
-    assert len(os.listdir("/dev/fd")) <= descriptors
-    assert threading.active_count() <= threads
+    wait_until(lambda: len(os.listdir("/dev/fd")) <= descriptors, "descriptors to be closed")
+    wait_until(lambda: threading.active_count() <= threads, "threads to end")
     wait_until(lambda: not children())
     warm.close()
 
@@ -464,6 +472,45 @@ def test_stalled_client_costs_no_memory_and_holds_up_nobody_for_long(
 def resident_bytes() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_terminal_works_through_tls(program_folder: Path, account: str, tmp_path: Path) -> None:
+    script = "stty raw -echo; echo ready; head -c 1 >/dev/null; seq 1 300000; echo END; head -c 100000 | md5sum"
+    fake_claude(program_folder, script)
+    with terminal_server(certificate=self_signed(tmp_path)) as server:
+        client = Client(server)
+        client.start(account)
+        client.wait_for_output("ready")
+        client.emit("terminal_input", {"data": "x"})
+        client.wait_for_output("END")
+        assert [int(number) for number in client.output().split()[1:-1]] == list(range(1, 300_001))
+        text = "".join(chr(33 + number % 90) for number in range(100_000))
+        client.emit("terminal_input", {"data": text})
+        client.wait_for_output(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())
+        client.close()
+
+
+def self_signed(folder: Path) -> tuple[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return str(folder / "cert.pem"), str(folder / "key.pem")
 
 
 class RawClient:
