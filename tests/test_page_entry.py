@@ -121,3 +121,22 @@ def test_server_that_goes_away_is_told_and_its_return_needs_no_reload(visitor: V
     visitor.add("boulot")
     expect(page.locator(".account")).to_have_count(2)
     assert page.evaluate("window.same") is True
+
+
+def test_setup_code_is_asked_for_where_the_server_wants_it(visitor: Visitor) -> None:
+    page = visitor.context.new_page()
+    # The server wants it from other machines only, and the browser of this test is on this one.
+    page.route(
+        "**/api/auth/status",
+        lambda route: route.fulfill(json=route.fetch().json() | {"setup_code_required": True}),
+    )
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.post_data or ""))
+    page.goto(visitor.server.url)
+    field = page.locator("#setup-code")
+    expect(field).to_be_visible()
+    field.fill("ABCD-EFGH")
+    page.locator("#setup-password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-name=api-token]")).not_to_be_empty()
+    assert any("ABCD-EFGH" in body for body in sent)

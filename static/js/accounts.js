@@ -10,7 +10,7 @@ import { account as accountOf, all, onAccounts } from "./store.js";
 /** @typedef {import("./api.js").Account} Account */
 
 /** So many accounts enter the page at first, and again each time its end comes into view. */
-const STEP = 48;
+const STEP = 24;
 const CARDS_UP_TO = 8;
 const list = named(document, "accounts");
 const more = named(document, "more");
