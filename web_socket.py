@@ -59,6 +59,8 @@ class WebSocket:
         self._lock = threading.Lock()
         self._unsent: memoryview = memoryview(b"")
         self._closed = False
+        # A second Close frame is an error that browsers report.
+        self._parted = False
         self.source: Source | None = None
         self.engine_socket: Any = getattr(handler, "__self__", None)
         if self.engine_socket is not None:
@@ -249,7 +251,8 @@ class WebSocket:
         if self._closed or not self._lock.acquire(timeout=1.0):
             return
         try:
-            if not self._unsent and not self._closed:
+            if not self._unsent and not self._closed and not self._parted:
+                self._parted = True
                 self._pipe.send(memoryview(frame(_CLOSE, payload)), wait=False)
         except OSError:
             # It was said to somebody who is gone.
