@@ -15,6 +15,7 @@ from token_endpoint import TokenEndpoint
 
 __all__ = ["browser", "libraries_cache", "server", "visitor"]
 ACCESS = "sk-ant-oat01-" + "e5F6g7H8" * 8
+JSON = {"Content-Type": "application/json"}
 REFRESH = "sk-ant-ort01-" + "i9J0k1L2" * 8
 
 
@@ -272,9 +273,6 @@ def test_thousand_accounts_keep_the_search_quick_and_focused(server: Server, vis
     expect(page.locator(".account").nth(first)).to_be_attached()
 
 
-JSON = {"Content-Type": "application/json"}
-
-
 def test_export_then_import_into_an_empty_dashboard(page: Page, tmp_path: Path) -> None:
     menu(page, "export")
     dialog = page.locator("dialog[data-name=export]")
@@ -302,9 +300,7 @@ def test_import_previews_what_will_happen_and_refuses_foreign_files(page: Page) 
     dialog = page.locator("dialog[data-name=import]")
     entries = [{"name": "perso", "auth_type": "api_key"}, {"name": "<img src=x>", "auth_type": "api_key"}]
     for content in (b"not json", b"{}", b"[]"):
-        page.set_input_files(
-            "#import-file", {"name": "x.json", "mimeType": "application/json", "buffer": content}
-        )
+        page.set_input_files("#import-file", {"name": "x.json", "mimeType": "application/json", "buffer": content})
         expect(dialog.get_by_role("alert")).to_be_visible()
     page.set_input_files(
         "#import-file", {"name": "x.json", "mimeType": "application/json", "buffer": json.dumps(entries).encode()}
