@@ -219,7 +219,7 @@ class TerminalEvents:
             try:
                 if not isinstance(payload, dict):
                     raise InvalidInput(_("an event needs an object"))
-                self._choose_language(sid, connection, payload)
+                _choose_language(connection, payload)
                 event(connection, payload)
             except AccountsError as error:
                 connection.post("terminal_error", describe_error(error, payload if isinstance(payload, dict) else {}))
@@ -241,17 +241,6 @@ class TerminalEvents:
                     self._thread = threading.Thread(target=self._look_after, name="terminal-events", daemon=True)
                     self._thread.start()
             return connection
-
-    def _choose_language(self, sid: str, connection: Connection, payload: dict[str, Any]) -> None:
-        chosen = payload.get("language")
-        if isinstance(chosen, str) and chosen in LANGUAGES:
-            connection.language = chosen
-        if not connection.language:
-            accepted = str((self._server.get_environ(sid) or {}).get("HTTP_ACCEPT_LANGUAGE", ""))
-            spoken = (part.strip()[:2].lower() for part in accepted.split(","))
-            connection.language = next((code for code in spoken if code in LANGUAGES), "-")
-        if connection.language in LANGUAGES:
-            use_language(connection.language)
 
     def _begin(self, connection: Connection, terminal: Terminal, payload: dict[str, Any], notices: list[str]) -> None:
         told = self._describe(terminal) | {"offset": 0, "notices": notices}
@@ -340,6 +329,15 @@ def describe_error(error: AccountsError, payload: Mapping[str, Any]) -> dict[str
     if isinstance(payload.get("terminal_id"), str):
         told["terminal_id"] = payload["terminal_id"][:64]
     return told | _request(payload)
+
+
+def _choose_language(connection: Connection, payload: Mapping[str, Any]) -> None:
+    """Speak the language a client asks for with any event; before, that of its first request is spoken."""
+    chosen = payload.get("language")
+    if isinstance(chosen, str) and chosen in LANGUAGES:
+        connection.language = chosen
+    if connection.language:
+        use_language(connection.language)
 
 
 def _request(payload: Mapping[str, Any]) -> dict[str, str]:
