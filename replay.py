@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+from collections.abc import Callable
 
 CAPACITY = 2 * 1024 * 1024
 PIECE = 64 * 1024
@@ -26,8 +27,11 @@ class Replay:
         self.start = 0
         self.end = 0
 
-    def fill(self, descriptor: int, limit: int = PIECE) -> bytes:
+    def fill(self, descriptor: int, limit: int = PIECE, between: Callable[[], None] | None = None) -> bytes:
         """Read what the descriptor has at once, up to `limit` bytes, and return it, b"" at the end of the file.
+
+        A pty gives it in small parts; `between` is called after each, and had better do something useful: a reader
+        that comes back at once finds nothing and has to be woken, which halves the speed of a flood.
 
         Raises BlockingIOError when there is nothing yet, and what os.readv raises.
         """
@@ -37,7 +41,7 @@ class Replay:
             self.start = max(self.start, first + limit - self._size)
         count = 0
         while count < limit:
-            # A pty gives at most 4 kB a time: gather what is already there, wait for nothing.
+            # Gather what is already there, wait for nothing.
             position = (first + count) % self._size
             try:
                 got = os.readv(descriptor, [self._view[position : position + limit - count]])
@@ -48,6 +52,8 @@ class Replay:
             if not got:
                 break
             count += got
+            if between is not None:
+                between()
         position = first % self._size
         data = bytes(self._view[position : position + count])
         with self._lock:

@@ -16,7 +16,7 @@ import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from messages import AccountsError, _, printable
 from replay import CAPACITY, Replay
@@ -151,13 +151,13 @@ class Terminal:
             else:
                 self._input[0] = data[count:]
 
-    def read(self) -> bytes:
-        """Return what the program has written meanwhile, keep it for replay, and follow its signals.
+    def read(self, between: Callable[[], None] | None = None) -> bytes:
+        """Return what the program has written meanwhile, and keep it for replay; `between` is replay.fill's.
 
         Raises BlockingIOError when there is nothing, EOFError when the other side is closed.
         """
         try:
-            data = self.replay.fill(self.descriptor)
+            data = self.replay.fill(self.descriptor, between=between)
         except BlockingIOError:
             raise
         except OSError as error:

@@ -62,11 +62,17 @@ class Stream:
         """The offset up to which the client has got the output, as far as can be known."""
         return self.acked if self.ack else self.position
 
-    def more(self) -> None:
-        """Send what there is to send."""
-        self.connection.pump()
+    def more(self, hold: bool = False) -> None:
+        """Send what there is to send; with `hold` the next piece in slices, when asked for them."""
+        self.connection.pump(hold)
 
-    changed = more
+    def slice(self) -> None:
+        """Send a slice of the piece that is held."""
+        self.connection.slice()
+
+    def changed(self) -> None:
+        """Tell the client what is new of the terminal itself."""
+        self.connection.pump()
 
     def acknowledge(self, offset: int) -> None:
         """Note how far the client has got; it cannot have more than it was sent."""
@@ -213,10 +219,16 @@ class Connection:
         """Return this client's stream of a terminal, None when it does not watch it."""
         return next((stream for stream in self._streams if stream.terminal.id == terminal_id), None)
 
-    def pump(self) -> None:
+    def slice(self) -> None:
+        """Send a slice of the piece that is held."""
+        driver: WebSocket | None = getattr(self._engine, "driver", None)
+        if driver is not None:
+            driver.slice()
+
+    def pump(self, hold: bool = False) -> None:
         """Send what can be sent without waiting, and leave the rest to the connection's writing thread."""
         driver = self._driver()
-        if driver is None or not driver.pump():
+        if driver is None or not driver.pump(hold):
             self.ask_for_turn()
 
     def ask_for_turn(self) -> None:

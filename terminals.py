@@ -18,6 +18,7 @@ from typing import Protocol
 
 from messages import AccountsError, NotFound, _
 from process_ending import Ending, process_table
+from replay import PIECE
 from terminal import Terminal
 
 HIGH = 256 * 1024
@@ -43,8 +44,14 @@ class Viewer(Protocol):
     def confirmed(self) -> int:
         """The offset up to which it has got the output."""
 
-    def more(self) -> None:
-        """Take notice that there is new output, or that the terminal has ended."""
+    def more(self, hold: bool = False) -> None:
+        """Take notice that there is new output, or that the terminal has ended.
+
+        With `hold` output keeps coming: what is ready now is passed on in slices, each time `slice` is called.
+        """
+
+    def slice(self) -> None:
+        """Pass on a slice of what was held."""
 
     def changed(self) -> None:
         """Take notice that title, attention or size changed."""
@@ -68,6 +75,11 @@ class _Watched:
         self.looked_at = time.monotonic()
         self.progress: dict[int, tuple[int, float]] = {}
         self.held_up: dict[int, float] = {}
+
+    def pass_on_slices(self) -> None:
+        """Have each viewer pass on a slice of the piece before, while the next one is being read."""
+        for viewer in self.viewers:
+            viewer.slice()
 
 
 class Terminals:
@@ -96,6 +108,7 @@ class Terminals:
         self._awake = False
         self._look_soon = False
         self._closing = False
+        self._holding: set[_Watched] = set()
 
     # For any thread
 
@@ -254,12 +267,18 @@ class Terminals:
     def _run(self) -> None:
         next_look = 0.0
         while not self._closing:
-            for key, mask in self._selector.select(max(0.0, next_look - time.monotonic()) if next_look else None):
+            holding, self._holding = self._holding, set()
+            timeout = max(0.0, next_look - time.monotonic()) if next_look else None
+            for key, mask in self._selector.select(0 if holding else timeout):
                 if key.data is None:
                     with suppress(BlockingIOError):
                         os.read(self._wake_reader, 4096)
                 elif key.data.terminal.descriptor == key.fd:
                     self._handle(key.data, mask)
+            for watched in holding - self._holding:
+                # No more came after all.
+                for viewer in watched.viewers:
+                    viewer.more()
             with self._lock:
                 todo, self._todo = self._todo, []
                 look, self._look_soon = self._look_soon, False
@@ -280,7 +299,7 @@ class Terminals:
         """Read one piece and pass it on; the end comes when the process is gone and nothing is left to read."""
         terminal = watched.terminal
         try:
-            data = terminal.read()
+            data = terminal.read(watched.pass_on_slices if watched.viewers else None)
         except BlockingIOError:
             if watched.exited_at is not None:
                 self._end(watched)
@@ -290,8 +309,11 @@ class Terminals:
             self._check_exit(watched)
             self._look_soon = True
             return
+        more_to_come = len(data) == PIECE
+        if more_to_come:
+            self._holding.add(watched)
         for viewer in watched.viewers:
-            viewer.more()
+            viewer.more(more_to_come)
         if terminal.signals.feed(data):
             self._tell_change(terminal.id)
 

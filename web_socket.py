@@ -20,6 +20,7 @@ from typing import Any, Protocol
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _RECEIVE = 64 * 1024
+_SLICES = 8
 _SEND_BUFFER = 128 * 1024
 _WRITER_TURNS = 16
 
@@ -58,6 +59,8 @@ class WebSocket:
         self._received = bytearray()
         self._lock = threading.Lock()
         self._unsent: memoryview = memoryview(b"")
+        # The length of a slice of the unsent bytes, 0 when they are to go out as soon as possible.
+        self._held = 0
         self._closed = False
         # A second Close frame is an error that browsers report.
         self._parted = False
@@ -173,9 +176,23 @@ class WebSocket:
             # Whoever had something meanwhile found us at it and left it to us.
             self.source.ask_for_turn()
 
-    def pump(self) -> bool:
+    def slice(self) -> None:
+        """Send a slice of what `pump` held back, if the peer takes it at once; never waits."""
+        if self._held and self._lock.acquire(blocking=False):
+            try:
+                if self._held and not self._closed:
+                    sent = self._pipe.send(self._unsent[: self._held], wait=False)
+                    self._unsent = self._unsent[sent:]
+            except OSError:
+                # It does not take it, or is gone: whoever sends the rest finds out.
+                self._held = 0
+            finally:
+                self._lock.release()
+
+    def pump(self, hold: bool = False) -> bool:
         """Send what the source has as far as the peer takes it at once; never waits.
 
+        With `hold` the last piece is only made ready: it goes out in slices, or with the next call at the latest.
         Return False when something is left that only a waiting thread can send. Whoever finds another thread at it
         leaves it to that one, which looks again before it goes.
         """
@@ -183,15 +200,16 @@ class WebSocket:
             if not self._lock.acquire(blocking=False):
                 return True
             try:
-                if not self._send_now():
+                if not self._send_now(hold):
                     return False
             finally:
                 self._lock.release()
-            if self.source is None or not self.source.has_more():
+            if hold or self.source is None or not self.source.has_more():
                 return True
 
-    def _send_now(self) -> bool:
+    def _send_now(self, hold: bool) -> bool:
         """Send without waiting until the source has nothing; False when the peer does not take it."""
+        self._held = 0
         while True:
             if self._closed:
                 return True
@@ -209,6 +227,9 @@ class WebSocket:
             if not frames:
                 return True
             self._unsent = memoryview(frames[0] if len(frames) == 1 else b"".join(frames))
+            if hold and len(self._unsent) > _SLICES * 4096:
+                self._held = len(self._unsent) // _SLICES
+                return True
 
     def _send_from_source(self) -> None:
         """Send what the source has, waiting for the peer, but not for ever: other messages wait behind this one."""
@@ -223,7 +244,7 @@ class WebSocket:
             self.source.ask_for_turn()
 
     def _flush(self) -> None:
-        unsent, self._unsent = self._unsent, memoryview(b"")
+        unsent, self._unsent, self._held = self._unsent, memoryview(b""), 0
         self._send_all(unsent)
 
     def _send_all(self, data: bytes | memoryview) -> None:

@@ -119,8 +119,12 @@ class Ours:
     def close(self) -> None:
         """End the terminal and the connection."""
         self._emit("stop_terminal", {})
-        while not self.socket.receive().startswith(b'42["terminal_exit"'):
-            pass
+        while True:
+            message = self.socket.receive()
+            if message == b"2":
+                self.socket.send("3")
+            elif message.startswith(b'42["terminal_exit"'):
+                break
         self.socket.socket.close()
 
 

@@ -38,13 +38,16 @@ class Recorder:
         self.output = b""
         self._reads = reads
 
-    def more(self) -> None:
+    def more(self, hold: bool = False) -> None:
         while self._reads:
             data = self.terminal.replay.take(self.confirmed)
             if not data:
                 return
             self.output += data
             self.confirmed += len(data)
+
+    def slice(self) -> None:
+        self.more()
 
     def changed(self) -> None:
         self.more()
