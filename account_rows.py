@@ -12,7 +12,6 @@ import time
 from typing import Any, NamedTuple
 
 import credentials_store
-
 import storage
 from messages import AccountsError, Conflict, InvalidInput, NotFound, _, printable
 

@@ -10,9 +10,8 @@ import sqlite3
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-import credentials_store
-
 import account_rows
+import credentials_store
 import login_refresh
 import storage
 from account_rows import API_KEY, OAUTH, VARIABLES, Account, clean_name

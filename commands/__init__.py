@@ -32,9 +32,8 @@ def add_command(
 
 def keep_aliases_current() -> None:
     """Rewrite the installed alias files after a change of names; where none is installed, nothing is written."""
-    import shell
-
     import db
+    import shell
 
     shell.rewrite_aliases([account.name for account in db.list_accounts()])
 
