@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 
@@ -90,11 +91,13 @@ class Ours:
         self._emit("terminal_input", {"data": text})
 
     def raw(self) -> bytes:
-        """Return the next message of output as it came, acknowledged if that is the mode."""
+        """Return the next message of output as it came, acknowledged if that is the mode. Raises EOFError."""
         while True:
             message = self.socket.receive()
             if message == b"2":
                 self.socket.send("3")
+            elif message.startswith(b'42["terminal_exit"'):
+                raise EOFError
             elif message.startswith(b'42["terminal_output"'):
                 return message
             elif message.startswith(b'451-["terminal_output"'):
@@ -119,12 +122,10 @@ class Ours:
     def close(self) -> None:
         """End the terminal and the connection."""
         self._emit("stop_terminal", {})
-        while True:
-            message = self.socket.receive()
-            if message == b"2":
-                self.socket.send("3")
-            elif message.startswith(b'42["terminal_exit"'):
-                break
+        with suppress(EOFError):
+            while True:
+                # Its end comes after its last output, and that only as fast as it is acknowledged.
+                self.raw()
         self.socket.socket.close()
 
 

@@ -376,17 +376,17 @@ def test_nothing_is_left_after_fifty_terminals(program_folder: Path, server: Ser
     warm.wait_for_output("ready")
     warm.emit("stop_terminal")
     warm.wait("terminal_exit")
-    descriptors, threads = len(os.listdir("/dev/fd")), threading.active_count()
+    descriptors, threads, before = len(os.listdir("/dev/fd")), threading.active_count(), set(children())
     ids = [warm.start(account)["terminal_id"] for _number in range(50)]
     for terminal_id in ids:
         warm.wait_for_output("ready", terminal_id)
         warm.emit("terminal_input", {"terminal_id": terminal_id, "data": "\r"})
     for terminal_id in ids:
         warm.wait("terminal_exit", terminal_id=terminal_id)
-    wait_until(lambda: server.events.terminals.running() == 0)
+    wait_until(lambda: server.events.terminals.running() == 0, "terminals to end")
     wait_until(lambda: len(os.listdir("/dev/fd")) <= descriptors, "descriptors to be closed")
     wait_until(lambda: threading.active_count() <= threads, "threads to end")
-    wait_until(lambda: not children())
+    wait_until(lambda: before.issuperset(children()), "processes to end")
     warm.close()
 
 
