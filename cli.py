@@ -101,6 +101,9 @@ def split_passed_on(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _run(words: list[str]) -> int:
     ours, passed_on = split_passed_on(words)
+    if len(ours) == 2 and ours[0] in _PASSES_ARGUMENTS_ON:
+        # There is no option of ours to parse, and the parser's import would be a tenth of a launch.
+        import_module("commands.launches").start(*ours, passed_on)
     parser = build_parser(words[0] if words else "")
     if not words:
         parser.print_help(sys.stderr)

@@ -43,23 +43,35 @@ def register(subparsers: Subparsers) -> None:
     parser.set_defaults(run=execute)
 
 
+def start(command: str, name: str, passed_on: list[str]) -> NoReturn:
+    """Run `launch NAME …` or `exec NAME …` as typed without any option of ours."""
+    if command == "exec":
+        _execute(name, passed_on)
+    _launch(name, passed_on, force=False)
+
+
 def launch(arguments: argparse.Namespace) -> NoReturn:
     """Become claude."""
-    account = db.find_account(arguments.name)
-    planned = launching.plan(
-        account.id, arguments.passed_on, cwd=os.getcwd(), environ=os.environ, force=arguments.force
-    )
+    _launch(arguments.name, arguments.passed_on, force=arguments.force)
+
+
+def execute(arguments: argparse.Namespace) -> NoReturn:
+    """Become the given command, with the account's variable and no rival in its environment."""
+    _execute(arguments.name, arguments.passed_on)
+
+
+def _launch(name: str, arguments: list[str], *, force: bool) -> NoReturn:
+    account = db.find_account(name)
+    planned = launching.plan(account.id, arguments, cwd=os.getcwd(), environ=os.environ, force=force)
     for notice in planned.notices:
         say(notice)
     programs.become(planned.program, planned.argv, planned.env)
 
 
-def execute(arguments: argparse.Namespace) -> NoReturn:
-    """Become the given command, with the account's variable and no rival in its environment."""
-    command = arguments.passed_on
+def _execute(name: str, command: list[str]) -> NoReturn:
     if not command:
         raise InvalidInput(_("there is no command to start"), "claude-accounts exec NAME -- COMMAND")
-    account = db.find_account(arguments.name)
+    account = db.find_account(name)
     program = programs.find(command[0], os.environ)
     if program is None:
         raise ClaudeMissing(_("there is no program {name}", name=printable(command[0])))
