@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -14,6 +15,11 @@ import pytest
 from token_endpoint import TokenEndpoint, token_endpoint
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# Whoever starts the tests in the background may have these signals ignored, and every program under test inherits it.
+for _number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL if _number == signal.SIGHUP else signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
