@@ -234,16 +234,14 @@ def token_columns(
 ) -> dict[str, object]:
     """Return the columns of one token pair; a refresh token already stored elsewhere joins that login."""
     found = storage.digest(refresh_token)
-    if not login_id:
-        other = connection.execute(
-            "SELECT login_id FROM accounts WHERE refresh_digest = ? AND refresh_digest != ''", (found,)
-        ).fetchone()
-        login_id = other["login_id"] if other else os.urandom(16).hex()
+    if found and not login_id:
+        other = connection.execute("SELECT login_id FROM accounts WHERE refresh_digest = ?", (found,)).fetchone()
+        login_id = other["login_id"] if other else ""
     return {
         "access_token_enc": storage.encrypt(access_token),
         "refresh_token_enc": storage.encrypt(refresh_token),
         "refresh_digest": found,
-        "login_id": login_id,
+        "login_id": login_id or os.urandom(16).hex(),
         "expires_at": expires_at,
     }
 

@@ -170,25 +170,21 @@ def import_accounts() -> Response:
 @blueprint.get("/generate-aliases")
 def generate_aliases() -> Response:
     """Return the script of aliases, for fish with `shell=fish`; it holds no secret."""
-    return jsonify({"script": shell.alias_script(_names(), request.args.get("shell", "bash"))})
+    return jsonify({"script": shell.alias_script(db.account_names(), request.args.get("shell", "bash"))})
 
 
 @blueprint.post("/install-aliases")
 def install_aliases() -> Response:
     """Install the aliases into the user's shell and tell which files were written."""
     body("Nothing")
-    changes = rc_files.install(_names(), os.environ)
+    changes = rc_files.install(db.account_names(), os.environ)
     return jsonify({"files": [shell.alias_path("bash"), *(change.path for change in changes)]})
-
-
-def _names() -> list[str]:
-    return [account.name for account in db.list_accounts()]
 
 
 def _accounts_changed() -> None:
     """Let installed aliases and open pages follow."""
     parts().live.accounts_changed()
-    shell.rewrite_aliases(_names())
+    shell.rewrite_aliases(db.account_names())
 
 
 def _refuse_foreign_fields(values: dict[str, Any], auth_type: str) -> None:

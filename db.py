@@ -31,7 +31,13 @@ def list_accounts() -> list[Account]:
     """Return all accounts, oldest first."""
     with storage.reading() as connection:
         rows = connection.execute("SELECT * FROM accounts ORDER BY created_at, rowid").fetchall()
-    return [account_rows.account_of(row) for row in rows]
+        return [account_rows.account_of(row) for row in rows]
+
+
+def account_names() -> list[str]:
+    """Return the names of all accounts, oldest first, without looking at a credential."""
+    with storage.reading() as connection:
+        return [row["name"] for row in connection.execute("SELECT name FROM accounts ORDER BY created_at, rowid")]
 
 
 def get_account(account_id: str) -> Account:
@@ -241,7 +247,7 @@ def export_accounts(*, refresh_tokens: bool = True) -> list[dict[str, Any]]:
     """
     with storage.reading() as connection:
         rows = connection.execute("SELECT * FROM accounts ORDER BY created_at, rowid").fetchall()
-    return [account_rows.exported(row, refresh_tokens) for row in rows]
+        return [account_rows.exported(row, refresh_tokens) for row in rows]
 
 
 def import_accounts(data: object) -> Imported:

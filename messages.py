@@ -105,6 +105,8 @@ def warn(text: str) -> None:
 
 def printable(text: str) -> str:
     """Return foreign text with everything that could drive a terminal (controls, bidi overrides) shown as escapes."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

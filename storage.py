@@ -14,6 +14,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -78,6 +79,8 @@ CREATE TRIGGER accounts_removed AFTER DELETE ON accounts BEGIN UPDATE change_cou
 """
 
 _ciphers: dict[tuple[str, int, int], tuple[Fernet, bytes]] = {}
+# The cipher of the open transaction once it was needed: ten thousand accounts look at the key file once.
+_held: ContextVar[list[tuple[Fernet, bytes]] | None] = ContextVar("_held", default=None)
 
 
 def data_folder() -> str:
@@ -185,7 +188,11 @@ def _connection(path: str) -> Iterator[sqlite3.Connection]:
             if path != ":memory:":
                 _tighten()
             _bring_up_to_date(connection, path)
-            yield connection
+            held = _held.set([])
+            try:
+                yield connection
+            finally:
+                _held.reset(held)
     except sqlite3.IntegrityError:
         raise
     except sqlite3.Error as error:
@@ -269,7 +276,16 @@ def _prove_key(connection: sqlite3.Connection) -> None:
 
 
 def _cipher() -> tuple[Fernet, bytes]:
-    path = key_path()
+    held = _held.get()
+    if held:
+        return held[0]
+    found = _cipher_of(key_path())
+    if held is not None:
+        held.append(found)
+    return found
+
+
+def _cipher_of(path: str) -> tuple[Fernet, bytes]:
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())

@@ -93,7 +93,9 @@ def import_accounts(environment: dict[str, str], rounds: int) -> Rows:
 
 def expired(environment: dict[str, str], rounds: int) -> Rows:
     """Compare twenty launches of an expired account at once with a single one, at an endpoint of 300 ms."""
-    single, many, requests = [], [], []
+    single: list[float] = []
+    many: list[float] = []
+    requests = []
     with token_endpoint(seconds=0.3) as endpoint:
         environment = environment | {"CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL": endpoint.url}
         for number in range(max(1, rounds // 4)):

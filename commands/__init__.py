@@ -35,7 +35,7 @@ def keep_aliases_current() -> None:
     import db
     import shell
 
-    shell.rewrite_aliases([account.name for account in db.list_accounts()])
+    shell.rewrite_aliases(db.account_names())
 
 
 def read_secret(given: str | None, prompt: str, option: str) -> str:

@@ -146,9 +146,10 @@ def list_all(arguments: argparse.Namespace) -> None:
         return
     header = [_("NAME"), _("TYPE"), _("CREDENTIAL"), _("STATUS"), _("ENDS IN"), _("LAST USED")]
     lines = table(header, [_cells(account) for account in accounts]).splitlines()
-    print(lines[0])
-    for account, line in zip(accounts, lines[1:], strict=True):
-        print(coloured(line, "red") if account.status() == "needs_login" else line)
+    for number, account in enumerate(accounts, 1):
+        if account.status() == "needs_login":
+            lines[number] = coloured(lines[number], "red")
+    print("\n".join(lines))
 
 
 def status(arguments: argparse.Namespace) -> None:

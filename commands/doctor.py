@@ -206,7 +206,7 @@ def _tokens() -> Iterator[Check]:
 
 
 def _aliases() -> Iterator[Check]:
-    current = shell.aliases_are_current([account.name for account in db.list_accounts()])
+    current = shell.aliases_are_current(db.account_names())
     if current is None or not rc_files.is_installed(os.environ):
         yield Check("aliases", "warn", _("not installed"), "claude-accounts install")
     elif not current:

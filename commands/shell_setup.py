@@ -58,7 +58,7 @@ def register(subparsers: Subparsers) -> None:
 def print_aliases(arguments: argparse.Namespace) -> None:
     """Print the alias file of one shell."""
     # Bytes, because a path on this machine need not be text in the locale's encoding.
-    sys.stdout.buffer.write(os.fsencode(shell.alias_script(_names(), arguments.shell)))
+    sys.stdout.buffer.write(os.fsencode(shell.alias_script(db.account_names(), arguments.shell)))
 
 
 def install(arguments: argparse.Namespace) -> None:
@@ -66,7 +66,7 @@ def install(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         _show(rc_files.plan_install(os.environ))
         return
-    changes = rc_files.install(_names(), os.environ)
+    changes = rc_files.install(db.account_names(), os.environ)
     say(_("✓ Aliases: {path}", path=printable(shell.alias_path("bash"))))
     for change in changes:
         say(_("✓ Line added to {path}", path=printable(change.path)))
@@ -107,7 +107,7 @@ def complete(arguments: argparse.Namespace) -> None:
     options: list[str] = []
     if len(words) > 1 and words[-1].startswith("-") and words[0] in commands:
         options = option_names(build_parser(words[0]), words[0])
-    names = _names() if shell.takes_name(words) else []
+    names = db.account_names() if shell.takes_name(words) else []
     for candidate in shell.complete(words, commands, options, names):
         print(candidate)
 
@@ -126,7 +126,3 @@ def _show(changes: list[rc_files.Change]) -> None:
         print(change.describe())
     if not changes:
         say(_("nothing would change"))
-
-
-def _names() -> list[str]:
-    return [account.name for account in db.list_accounts()]
