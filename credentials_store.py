@@ -7,7 +7,6 @@ about the file, the Keychain items and the lock folders were measured with Claud
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -442,7 +441,9 @@ def keychain_item(folder: str, environ: Mapping[str, str]) -> tuple[str, str]:
         # Another store than the caller's: a private login, whose claude is given this very text.
         exported = folder
     if exported:
-        import unicodedata  # only for a store that is not the default one
+        # Only for a store that is not the default one.
+        import hashlib
+        import unicodedata
 
         text = unicodedata.normalize("NFC", exported)
         service += "-" + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -6,8 +6,6 @@ It knows no account rules. With db.py it is the only importer of sqlite3, and th
 from __future__ import annotations
 
 import errno
-import hashlib
-import hmac
 import os
 import sqlite3
 import stat
@@ -17,6 +15,10 @@ from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 
 from cryptography.fernet import Fernet, InvalidToken
+
+# Fernet has loaded these; the standard library's own would cost a launch another 4 ms.
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from messages import StorageFailed, _, printable
 from private_files import cannot_write, create_private_file_once, make_private_folder
@@ -177,7 +179,11 @@ def decrypt(token: str) -> str:
 
 def digest(text: str) -> str:
     """Return a keyed digest by which equal secrets are found without decrypting; the empty text has none."""
-    return hmac.new(_cipher()[1], text.encode(), hashlib.sha256).hexdigest() if text else ""
+    if not text:
+        return ""
+    code = HMAC(_cipher()[1], SHA256())
+    code.update(text.encode())
+    return code.finalize().hex()
 
 
 @contextmanager
@@ -306,7 +312,9 @@ def _cipher_of(path: str) -> tuple[Fernet, bytes]:
         raise StorageFailed(
             _("the key file {path} is damaged", path=printable(path)), _("put the key file back from a copy")
         ) from error
-    found = (cipher, hashlib.sha256(b"refresh token digest\0" + key).digest())
+    hashed = Hash(SHA256())
+    hashed.update(b"refresh token digest\0" + key)
+    found = (cipher, hashed.finalize())
     _ciphers[path, status.st_ino, status.st_mtime_ns] = found
     return found
 

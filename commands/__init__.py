@@ -5,7 +5,6 @@ Here is what they share: how a command is added, how a secret or a yes is asked 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING
 from messages import InvalidInput, _, warn
 
 if TYPE_CHECKING:
+    import argparse
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -20,6 +21,9 @@ def add_command(
     subparsers: Subparsers, name: str, *, help: str, example: str, aliases: Iterable[str] = ()
 ) -> argparse.ArgumentParser:
     """Add one command whose `--help` ends with an example that can be typed as it stands."""
+    # A launch without an option of ours gets along without a parser.
+    import argparse
+
     return subparsers.add_parser(
         name,
         help=help,
