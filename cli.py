@@ -6,6 +6,7 @@ What a command does is in the module of its family under commands/; only the fam
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -38,6 +39,9 @@ _PASSES_ARGUMENTS_ON = ("launch", "run", "exec")
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 1 failed, 2 misused, 127 nothing to start, 130 interrupted."""
     words = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # A console of a small character set shows a question mark rather than a traceback.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -101,7 +105,7 @@ def split_passed_on(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _run(words: list[str]) -> int:
     ours, passed_on = split_passed_on(words)
-    if len(ours) == 2 and ours[0] in _PASSES_ARGUMENTS_ON:
+    if len(ours) == 2 and ours[0] in _PASSES_ARGUMENTS_ON and not ours[1].startswith("-"):
         # There is no option of ours to parse, and the parser's import would be a tenth of a launch.
         import_module("commands.launches").start(*ours, passed_on)
     parser = build_parser(words[0] if words else "")

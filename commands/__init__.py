@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from messages import InvalidInput, _, warn
+from messages import InvalidInput, _, say, warn
 
 if TYPE_CHECKING:
     import argparse
@@ -47,10 +47,10 @@ def read_secret(given: str | None, prompt: str, option: str) -> str:
 
     Raises InvalidInput when there is no terminal to ask on.
     """
-    if given == "-":
-        # All of a pipe, so that a key broken over two lines is refused rather than cut.
-        return (sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read(65536)).strip("\r\n")
-    if given is not None:
+    if given == "-" and not sys.stdin.isatty():
+        # All of it, so that a key broken over two lines is refused rather than cut.
+        return sys.stdin.read(65536).strip("\r\n")
+    if given not in (None, "-"):
         warn(_("what is typed on the command line stays in the shell's history; next time: {option} -", option=option))
         return given
     if not sys.stdin.isatty():
@@ -59,7 +59,11 @@ def read_secret(given: str | None, prompt: str, option: str) -> str:
         )
     import getpass
 
-    return getpass.getpass(prompt).strip()
+    try:
+        return getpass.getpass(prompt).strip()
+    except EOFError as error:
+        say("")
+        raise InvalidInput(_("nothing was typed")) from error
 
 
 def confirmed(question: str) -> bool:
