@@ -8,28 +8,12 @@ from pathlib import Path
 
 import pytest
 from conftest import Cli, assert_fails_cleanly, write_program
+from stored import expired_account, stored_pair
 from token_endpoint import TokenEndpoint, in_hours
 
 import credentials_store
 import db
 from messages import Conflict, EndpointFailed, InvalidInput, LoginEnded, StoreBusy
-
-
-def expired_account(endpoint: TokenEndpoint, name: str = "client", family: str = "family") -> db.Account:
-    """Store an account whose access token has ended and whose refresh token is good."""
-    return db.add_account(
-        name,
-        db.OAUTH,
-        access_token=f"sk-ant-oat01-{family}-access-expired",
-        refresh_token=endpoint.new_login(family),
-        expires_at=in_hours(-1),
-    )
-
-
-def stored_pair(name: str = "client") -> tuple[str, str]:
-    """Return the account's decrypted tokens."""
-    entry = next(entry for entry in db.export_accounts() if entry["name"] == name)
-    return entry["access_token"], entry["refresh_token"]
 
 
 def write_store(home: Path, **login: object) -> Path:

@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, Cli, assert_fails_cleanly, command_line
 from cryptography.fernet import Fernet
+from stored import KEY, earlier_database
 
 import db
 import storage
 from messages import StorageFailed
-
-KEY = "sk-ant-api03-" + "k" * 60
 
 
 def _folder(home: Path) -> Path:
@@ -27,37 +26,6 @@ def _folder(home: Path) -> Path:
 
 def _modes(folder: Path) -> dict[str, str]:
     return {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in [folder, *folder.rglob("*")]}
-
-
-def _earlier_database(home: Path, key: bytes) -> Path:
-    """Write a database as the earlier program did: its tables, user_version 0, default journal."""
-    folder = _folder(home)
-    folder.mkdir()
-    (folder / ".key").write_bytes(key)
-    fernet = Fernet(key)
-    with sqlite3.connect(folder / "accounts.db") as connection:
-        connection.executescript(
-            """CREATE TABLE accounts (id TEXT PRIMARY KEY, name TEXT UNIQUE NOT NULL,
-            auth_type TEXT NOT NULL CHECK(auth_type IN ('api_key', 'oauth')), api_key_enc TEXT NOT NULL DEFAULT '',
-            access_token_enc TEXT NOT NULL DEFAULT '', refresh_token_enc TEXT NOT NULL DEFAULT '',
-            expires_at INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL DEFAULT (datetime('now')), last_used TEXT);
-            CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-            INSERT INTO settings VALUES ('auth_password_hash', 'pbkdf2:sha256:1$salt$hash');"""
-        )
-        sealed = fernet.encrypt(KEY.encode()).decode()
-        connection.execute(
-            "INSERT INTO accounts (id, name, auth_type, api_key_enc) VALUES ('a1', 'perso', 'api_key', ?)", (sealed,)
-        )
-        tokens = [
-            fernet.encrypt(text.encode()).decode() for text in ("sk-ant-oat01-" + "a" * 40, "sk-ant-ort01-" + "r" * 40)
-        ]
-        connection.execute(
-            "INSERT INTO accounts (id, name, auth_type, access_token_enc, refresh_token_enc, expires_at, last_used)"
-            " VALUES ('a2', 'Old Näme;', 'oauth', ?, ?, 1700000000000, '2025-01-01 10:00:00')",
-            tokens,
-        )
-    connection.close()
-    return folder / "accounts.db"
 
 
 def test_a_look_at_nothing_creates_nothing(home: Path, cli: Cli) -> None:
@@ -198,7 +166,7 @@ def test_a_deleted_accounts_ciphertext_is_gone_from_the_files(home: Path) -> Non
 
 
 def test_an_earlier_programs_database_opens_and_loses_nothing(home: Path, cli: Cli) -> None:
-    path = _earlier_database(home, Fernet.generate_key())
+    path = earlier_database(home, Fernet.generate_key())
     assert [account.name for account in db.list_accounts()] == ["perso", "Old Näme;"]
     exported = db.export_accounts()
     assert exported[0]["api_key"] == KEY
@@ -213,7 +181,7 @@ def test_an_earlier_programs_database_opens_and_loses_nothing(home: Path, cli: C
 
 
 def test_an_earlier_database_without_its_key_is_not_migrated(home: Path, cli: Cli) -> None:
-    path = _earlier_database(home, Fernet.generate_key())
+    path = earlier_database(home, Fernet.generate_key())
     before = path.read_bytes()
     (_folder(home) / ".key").unlink()
     assert_fails_cleanly(cli("list"), "key file", "missing")
