@@ -14,6 +14,8 @@ from typing import Protocol
 import pytest
 from token_endpoint import TokenEndpoint, token_endpoint
 
+import messages
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 # Whoever starts the tests in the background may have these signals ignored, and every program under test inherits it.
@@ -32,6 +34,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.delenv(variable)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    # A request that another test made in this thread has chosen a language for itself.
+    messages._chosen.set("")
     yield folder
 
 
