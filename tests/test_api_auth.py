@@ -97,13 +97,14 @@ def test_twenty_setups_at_once_have_one_winner() -> None:
     for thread in threads:
         thread.join()
     assert sorted(answer.status_code for _password, answer in answers) == [201] + [409] * 19
-    for password, answer in answers:
+    # The winner first, and few of the others: ten wrong passwords would lock the address.
+    answers.sort(key=lambda pair: pair[1].status_code)
+    for password, answer in answers[:6]:
         won = answer.status_code == 201
         assert (_login(app.test_client(), password).status_code == 200) == won
         if won:
             headers = {"X-Auth-Token": answer.get_json()["api_token"]}
             assert app.test_client().get("/api/accounts", headers=headers).status_code == 200
-            break
 
 
 def test_second_setup_is_refused_and_changes_nothing() -> None:
