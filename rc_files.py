@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 import programs
 import shell
-from messages import StorageFailed, _, printable
+from messages import AccountsError, StorageFailed, _, printable
 from private_files import cannot_write, write_private_file
 
+# Set where the user's shell files are out of reach: the image sets it.
+CONTAINER_VARIABLE = "CLAUDE_ACCOUNTS_IN_CONTAINER"
 # The mark says what came with the line, so that taking it out gives back the very bytes that were there.
 _MARK = b"# added by claude-accounts"
 _WITH_NEWLINE = _MARK + b", with the line break before it"
@@ -42,7 +44,15 @@ class Change(NamedTuple):
 
 
 def plan_install(environ: Mapping[str, str]) -> list[Change]:
-    """Return the changes that make each of the user's shells read the alias file; none for those that do already."""
+    """Return the changes that make each of the user's shells read the alias file; none for those that do already.
+
+    Raises AccountsError inside a container, whose shells are not the user's.
+    """
+    if environ.get(CONTAINER_VARIABLE):
+        raise AccountsError(
+            _("a container cannot change the shell files of the machine it runs on"),
+            _("on that machine itself: ./start.sh install"),
+        )
     changes = []
     for path, create in _posix_files(environ):
         changes.append(_with_line(path, posix_line(), create=create))

@@ -10,12 +10,14 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
 import urllib.request
 import webbrowser
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
@@ -23,9 +25,11 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 import browser_libs
+import self_signed
 import sign_in
 from api import BODY_READ, Config
 from messages import AccountsError, InvalidInput, _, printable, say, warn
+from rc_files import CONTAINER_VARIABLE
 from server import create_app, stop_terminals
 
 if TYPE_CHECKING:
@@ -51,6 +55,7 @@ class Options(NamedTuple):
     behind_proxy: bool = False
     certificate: str = ""
     key: str = ""
+    self_signed: bool = False
 
 
 def serve(options: Options) -> None:
@@ -58,6 +63,11 @@ def serve(options: Options) -> None:
     _check_certificate(options)
     listener = _listen(options)
     host, port = listener.getsockname()[:2]
+    fingerprint = ""
+    if options.self_signed:
+        pair = self_signed.ensure(_own_names(options))
+        options = options._replace(certificate=pair.path, key=pair.path)
+        fingerprint = pair.fingerprint
     scheme = "https" if options.certificate else "http"
     url = f"{scheme}://localhost:{port}/"
     # Reading it first lets a damaged store stop the program here, with one line, rather than every request later.
@@ -68,18 +78,30 @@ def serve(options: Options) -> None:
         behind_proxy=options.behind_proxy,
         setup_code_hash=sign_in.hash_setup_code(code) if code else "",
     )
+    application = _Application(config, options, listener, url)
     say(_("Dashboard: {url}", url=url))
-    if options.remote:
+    if fingerprint:
+        say(_("  its own certificate, SHA-256: {fingerprint}", fingerprint=fingerprint))
+        say(_("  (a browser warns of it once: compare this before you go on)"))
+    if os.environ.get(CONTAINER_VARIABLE):
+        # From in here nobody can tell which address the port is published on.
+        say(_("  in a container: the published port decides who can reach it, this machine alone by default"))
+    elif options.remote:
         say(_("  reachable from other machines: {address} port {port}", address=host, port=port))
         if not options.certificate:
             warn(_("plain HTTP: whoever is on the way can read along; put HTTPS in front, or use an SSH tunnel"))
     if code:
         say(_("  setup code, for a first visit from another machine: {code}", code=code))
     say(_("  Ctrl-C ends it"))
-    _Application(config, options, listener, url).run()
+    application.run()
 
 
 def _check_certificate(options: Options) -> None:
+    if options.self_signed and (options.certificate or options.key):
+        raise InvalidInput(
+            _("--tls makes a certificate of its own; it does not go with --tls-cert and --tls-key"),
+            "claude-accounts serve --tls",
+        )
     if bool(options.certificate) != bool(options.key):
         raise InvalidInput(
             _("a certificate needs its key, and a key its certificate"),
@@ -88,6 +110,28 @@ def _check_certificate(options: Options) -> None:
     for path in (options.certificate, options.key):
         if path and not os.access(path, os.R_OK):
             raise InvalidInput(_("cannot read {path}", path=printable(path)))
+
+
+def _tls_context(options: Options) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.certificate, options.key)
+    except OSError as error:
+        # Also what is no certificate, or not this key's: ssl.SSLError is one of these.
+        paths = printable(f"{options.certificate}, {options.key}")
+        raise InvalidInput(_("{path} is no certificate with its key (PEM)", path=paths)) from error
+    return context
+
+
+def _own_names(options: Options) -> list[str]:
+    """Return what a browser may call this server: loopback, the declared names and, when asked for, its address."""
+    names = ["localhost", "127.0.0.1", "::1", *(name.lower().strip("[]") for name in options.trusted_hosts)]
+    if options.remote:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            # Sends nothing: it only asks which of our addresses the way out has.
+            probe.connect(("192.0.2.1", 9))
+            names.append(str(probe.getsockname()[0]))
+    return names
 
 
 def _listen(options: Options) -> socket.socket:
@@ -135,6 +179,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
         self._listener = listener
         self._url = url
         self._flask: Flask | None = None
+        self._tls = _tls_context(options) if options.certificate else None
         super().__init__()
 
     def load_config(self) -> None:
@@ -155,6 +200,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",
             "certfile": self._options.certificate or None,
             "keyfile": self._options.key or None,
+            # Once, not at every connection: what a running server shows is what it has printed.
+            "ssl_context": lambda _cfg, _make: self._tls,
             "post_fork": self._begin_worker,
             "post_worker_init": self._begin,
             "worker_exit": self._end_worker,

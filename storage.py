@@ -1,6 +1,6 @@
 """Owns the data folder: the accounts database file, its key file, the schema and the encryption of single values.
 
-It knows no account rules. With db.py it is the only importer of sqlite3, and the only one of cryptography.
+It knows no account rules. With db.py it is the only importer of sqlite3, and with self_signed.py of cryptography.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from commands import add_command
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     import argparse
 
     from commands import Subparsers
+
+# More of what --trusted-host names, separated by commas or spaces.
+_TRUSTED_HOSTS = "CLAUDE_ACCOUNTS_TRUSTED_HOSTS"
 
 
 def register(subparsers: Subparsers) -> None:
@@ -38,6 +42,9 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--tls-cert", default="", metavar=_("FILE"), help=_("serve HTTPS with this certificate (PEM)"))
     parser.add_argument("--tls-key", default="", metavar=_("FILE"), help=_("and this private key (PEM)"))
+    parser.add_argument(
+        "--tls", action="store_true", help=_("serve HTTPS with a certificate of its own, whose fingerprint it prints")
+    )
     parser.set_defaults(run=serve)
 
 
@@ -48,7 +55,9 @@ def serve(arguments: argparse.Namespace) -> None:
     from serving import Options
     from serving import serve as run
 
-    for name in arguments.trusted_host:
+    named = os.environ.get(_TRUSTED_HOSTS, "").replace(",", " ").split()
+    trusted_hosts = (*arguments.trusted_host, *named)
+    for name in trusted_hosts:
         host = parse_host(name)
         if host is None or host.port is not None:
             raise InvalidInput(
@@ -60,9 +69,10 @@ def serve(arguments: argparse.Namespace) -> None:
             port=arguments.port,
             remote=arguments.remote,
             browser=not arguments.no_browser,
-            trusted_hosts=tuple(arguments.trusted_host),
+            trusted_hosts=trusted_hosts,
             behind_proxy=arguments.behind_proxy,
             certificate=arguments.tls_cert,
             key=arguments.tls_key,
+            self_signed=arguments.tls,
         )
     )
