@@ -347,3 +347,24 @@ def test_layout_is_chosen_and_kept(page: Page) -> None:
     page.locator("[data-layout=rows]").click()
     page.reload()
     expect(page.locator("[data-name=accounts]")).to_have_class(re.compile("rows"))
+
+
+def test_second_question_does_not_take_the_first_ones_answer(visitor: Visitor) -> None:
+    """The browser tells that a dialog was closed when it may be open again already."""
+    visitor.sign_in()
+    page = visitor.open()
+    expect(page.locator("[data-name=first-steps]")).to_be_visible()
+    answers = page.evaluate(
+        """async () => {
+            const main = document.querySelector('script[type=module]').src;
+            const { confirmed, dialog } = await import(new URL('dialogs/dialog.js', main));
+            const first = confirmed('one', '', 'yes');
+            dialog('confirm').close('no');
+            const second = confirmed('two', '', 'yes');
+            await new Promise(requestAnimationFrame);
+            await new Promise(requestAnimationFrame);
+            dialog('confirm').close('yes');
+            return [await first, await second];
+        }"""
+    )
+    assert answers == [False, True]

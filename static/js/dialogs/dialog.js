@@ -8,13 +8,45 @@ export function dialog(name) {
   return /** @type {HTMLDialogElement} */ (document.querySelector(`dialog[data-name="${name}"]`));
 }
 
+/**
+ * What the last opening of each dialog ends with. The browser tells of an end late: the dialog may be open again by
+ * then, and what waits for the second answer must not take the first one's.
+ * @type {WeakMap<HTMLDialogElement, {answer: Promise<string>, settle: () => void}>}
+ */
+const openings = new WeakMap();
+
 /** Open the dialog over the page and return it. @param {string} name */
 export function openDialog(name) {
   const element = dialog(name);
+  if (element.open) return element;
   const opener = document.activeElement;
-  if (!element.open) element.showModal();
-  element.addEventListener("close", () => giveFocusBack(opener), { once: true });
+  openings.get(element)?.settle();
+  element.returnValue = "";
+  element.showModal();
+  void begin(element).then(() => giveFocusBack(opener));
   return element;
+}
+
+/** Return what the dialog, which is open, will be closed with: empty for Escape. @param {HTMLDialogElement} element */
+export function closed(element) {
+  return openings.get(element)?.answer ?? Promise.resolve("");
+}
+
+/** @param {HTMLDialogElement} element */
+function begin(element) {
+  let settle = () => {};
+  const answer = /** @type {Promise<string>} */ (new Promise((resolve) => {
+    settle = () => {
+      element.removeEventListener("close", onClose);
+      resolve(element.returnValue);
+    };
+    const onClose = () => {
+      if (!element.open) settle();
+    };
+    element.addEventListener("close", onClose);
+  }));
+  openings.set(element, { answer, settle });
+  return answer;
 }
 
 /** Return whether any dialog is open. */
@@ -32,15 +64,12 @@ export function wireDialogs() {
  * @param {string} title @param {string} text @param {string} yes
  * @returns {Promise<boolean>}
  */
-export function confirmed(title, text, yes) {
+export async function confirmed(title, text, yes) {
   const element = openDialog("confirm");
-  element.returnValue = "no";
   named(element, "title").textContent = title;
   named(element, "text").textContent = text;
   named(element, "yes").textContent = yes;
-  return new Promise((resolve) => {
-    element.addEventListener("close", () => resolve(element.returnValue === "yes"), { once: true });
-  });
+  return (await closed(element)) === "yes";
 }
 
 /** @param {HTMLElement} element @param {string} name */

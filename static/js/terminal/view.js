@@ -1,6 +1,6 @@
 /** Owns the terminal view: which terminals are open in this page, which one is shown, and what the server says to each. */
 
-import { dialog, openDialog } from "../dialogs/dialog.js";
+import { closed, dialog, openDialog } from "../dialogs/dialog.js";
 import { named } from "../elements.js";
 import { withSocket } from "../live.js";
 import { onLanguage, t } from "../messages.js";
@@ -59,17 +59,15 @@ export async function closeCurrent() {
   if (current.ended || !current.id) return close(current);
   const pane = current;
   const element = openDialog("close-terminal");
-  element.returnValue = "";
   named(element, "close-text").textContent = t("close_terminal_text", { name: pane.name });
-  element.addEventListener("close", () => {
-    if (element.returnValue === "detach") {
-      pane.detach();
-      close(pane);
-    } else if (element.returnValue === "stop") {
-      pane.stop();
-      close(pane);
-    } else pane.screen?.focus();
-  }, { once: true });
+  const answer = await closed(element);
+  if (answer === "detach") {
+    pane.detach();
+    close(pane);
+  } else if (answer === "stop") {
+    pane.stop();
+    close(pane);
+  } else pane.screen?.focus();
 }
 
 /** Leave the view; the terminals stay open behind it. */
