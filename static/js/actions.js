@@ -42,8 +42,12 @@ export async function refreshAll() {
 
 /** Refresh what ran out, once for all open tabs, when the page opens. */
 export async function refreshExpired() {
+  const ranOut = () => all().filter((account) => account.status === "expired" && account.has_refresh);
   const once = async () => {
-    const wanted = all().filter((account) => account.status === "expired" && account.has_refresh);
+    if (!ranOut().length) return;
+    // Another tab may have refreshed them since our list came.
+    await reload();
+    const wanted = ranOut();
     if (wanted.length) report(wanted, await refresh(wanted));
   };
   // Plain HTTP from another machine has no locks; the server then sees to it that a login is refreshed once.
