@@ -61,7 +61,7 @@ class Proxy(NamedTuple):
             return answer.status, dict(answer.headers), json.loads(answer.read() or b"null")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -123,7 +123,7 @@ def proxy(
     _program, _serve, *options = recipe("serve-behind-proxy").split()
     with ExitStack() as stack:
         server = stack.enter_context(running(tmp_path, *options, env={"XDG_CACHE_HOME": libraries_cache}))
-        https_port, http_port = _free_port(), _free_port()
+        https_port, http_port = free_port(), free_port()
         folder = tmp_path / "proxy"
         folder.mkdir()
         command = PROXIES[request.param](folder, server, https_port, http_port, pair)
