@@ -5,6 +5,7 @@ It knows nothing of what is in the files.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -13,13 +14,19 @@ from messages import StorageFailed, _, printable
 
 
 def make_private_folder(path: str) -> None:
-    """Create the folder (and its parents) for its owner alone, and tighten it when it is too open.
+    """Create the folder, and each missing one above it, for its owner alone; tighten it when it is too open.
 
     Raises StorageFailed where that is impossible: a file in the way, another owner, a read-only disk.
     """
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        parent = os.path.dirname(path)
+        if parent and not os.path.isdir(parent):
+            make_private_folder(parent)
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
         mode = os.stat(path).st_mode
+        if not stat.S_ISDIR(mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
         if stat.S_IMODE(mode) & 0o077:
             os.chmod(path, 0o700)
     except OSError as error:

@@ -46,20 +46,34 @@ def test_every_file_is_private_with_umask_zero(home: Path) -> None:
 
 
 def test_no_secret_file_is_ever_born_open(home: Path) -> None:
-    """FS-02: every file the first command creates is asked for with mode 0600, whatever the umask."""
+    """FS-02: at the very moment of its birth each file has mode 0600, whatever the umask; temporary ones too."""
     trace = (
-        "import os, sys\nsys.path.insert(0, sys.argv[1])\nseen = []\n"
+        "import os, stat, sys\nsys.path.insert(0, sys.argv[1])\nborn = []\nreal = os.open\n"
+        "def watched(path, flags, mode=0o777, **more):\n"
+        "    descriptor = real(path, flags, mode, **more)\n"
+        "    if flags & os.O_CREAT: born.append(oct(stat.S_IMODE(os.fstat(descriptor).st_mode)))\n"
+        "    return descriptor\n"
         "def hook(event, arguments):\n"
-        "    if event == 'open' and isinstance(arguments[0], (str, bytes)) and isinstance(arguments[2], int)"
-        " and arguments[2] & os.O_CREAT: seen.append(str(arguments[0]))\n"
-        "os.umask(0)\nsys.addaudithook(hook)\nimport cli\n"
+        "    if event == 'open' and isinstance(arguments[1], str) and set(arguments[1]) & set('wxa+'):\n"
+        "        born.append(f'open {arguments[0]}')\n"
+        "os.open = watched\nos.umask(0)\nsys.addaudithook(hook)\nimport cli\n"
         f"cli.main(['add', 'work', '--key', '{KEY}'])\n"
-        "import stat\n"
-        "for path in seen:\n"
-        "    if os.path.exists(path): print(oct(stat.S_IMODE(os.stat(path).st_mode)))\n"
+        "print(*born, sep='\\n')\n"
     )
     finished = subprocess.run([sys.executable, "-c", trace, str(PROJECT)], capture_output=True, text=True, check=True)
-    assert set(finished.stdout.split()) == {"0o600"}
+    # The key's temporary file, and the database, whose -wal and -shm take after it.
+    assert finished.stdout.split("\n")[:-1] == ["0o600"] * 2
+
+
+def test_missing_folders_above_the_data_folder_are_private_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAUDE_ACCOUNTS_HOME", str(home / "new" / "above" / "data"))
+    before = os.umask(0)
+    try:
+        db.add_account("work", db.API_KEY, api_key=KEY)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((home / "new" / path).stat().st_mode) for path in ("", "above", "above/data")]
+    assert modes == [0o700] * 3
 
 
 def test_a_folder_found_too_open_is_tightened(home: Path, cli: Cli) -> None:
@@ -182,7 +196,6 @@ def test_an_earlier_programs_database_opens_and_loses_nothing(home: Path, cli: C
 
 def test_an_earlier_database_without_its_key_is_not_migrated(home: Path, cli: Cli) -> None:
     path = earlier_database(home, Fernet.generate_key())
-    before = path.read_bytes()
     (_folder(home) / ".key").unlink()
     assert_fails_cleanly(cli("list"), "key file", "missing")
     (_folder(home) / ".key").write_bytes(Fernet.generate_key())
@@ -190,8 +203,8 @@ def test_an_earlier_database_without_its_key_is_not_migrated(home: Path, cli: Cl
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 0
         assert "login_id" not in [row[1] for row in connection.execute("PRAGMA table_info(accounts)")]
+        assert connection.execute("SELECT count(*) FROM accounts").fetchone()[0] == 2
     connection.close()
-    assert before
 
 
 def test_a_newer_schema_is_refused_and_left(home: Path, cli: Cli) -> None:
