@@ -269,7 +269,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
     """A threaded worker that gives up a request which is not sent in time."""
 
     def init_process(self) -> None:
-        self._deadlines: dict[int, tuple[float, socket.socket]] = {}
+        self._deadlines: dict[int, tuple[float, Any]] = {}
         threading.Thread(target=self._give_up_slow_requests, name="deadlines", daemon=True).start()
         super().init_process()
 
@@ -278,20 +278,20 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         self.handle_exit(sig, frame)
 
     def handle(self, conn: Any) -> Any:
-        self._set_deadline(conn.sock, _HEADERS_SECONDS)
+        self._set_deadline(conn, _HEADERS_SECONDS)
         try:
             return super().handle(conn)
         finally:
             self._clear_deadline()
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        self._set_deadline(conn.sock, _BODY_SECONDS)
+        self._set_deadline(conn, _BODY_SECONDS)
         wsgi = self.wsgi
         wsgi.local.body_read = self._clear_deadline
         return super().handle_request(req, conn)
 
-    def _set_deadline(self, connection: socket.socket, seconds: float) -> None:
-        self._deadlines[threading.get_ident()] = (time.monotonic() + seconds, connection)
+    def _set_deadline(self, conn: Any, seconds: float) -> None:
+        self._deadlines[threading.get_ident()] = (time.monotonic() + seconds, conn)
 
     def _clear_deadline(self) -> None:
         self._clear(threading.get_ident())
@@ -303,11 +303,13 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         while True:
             time.sleep(1)
             now = time.monotonic()
-            for thread_id, (deadline, connection) in list(self._deadlines.items()):
+            for thread_id, (deadline, conn) in list(self._deadlines.items()):
                 if now > deadline and thread_id in self._deadlines:
                     self._clear(thread_id)
                     try:
-                        connection.shutdown(socket.SHUT_RDWR)
+                        # The socket of now: TLS puts another one in its place, whose own shutdown would take the
+                        # connection's state away from the thread that is at work with it.
+                        socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
                     except OSError:
                         # It has ended by itself in between.
                         continue

@@ -8,9 +8,11 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,28 @@ def test_container_leaves_the_hosts_shell_files_alone(home: Path, monkeypatch: p
     assert_fails_cleanly(cli("install"), "container")
     assert (home / ".bashrc").read_text() == "# mine\n"
     assert not (home / ".claude-accounts" / "aliases.sh").exists()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+def test_half_a_handshake_is_given_up(tmp_path: Path, sent: bytes) -> None:
+    """DOS-02: whoever never finishes saying hello keeps no thread for ever, and nobody out."""
+    with running(tmp_path, "--tls") as server, ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60)) for _one in range(40)
+        ]
+        for connection in slow:
+            connection.sendall(sent)
+        assert _shown_certificate(server.port)
+        assert slow[0].recv(100) == b""
+        assert "Traceback" not in server.output.read_text()
+
+
+def test_half_sent_request_over_tls_is_given_up(tmp_path: Path) -> None:
+    """DOS-02"""
+    with running(tmp_path, "--tls") as server, socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
+        context = ssl.create_default_context(cafile=self_signed.ensure(["localhost"]).certificate_path)
+        with context.wrap_socket(raw, server_hostname="localhost") as slow:
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: local")
+            assert slow.recv(100) == b""
+        text = server.output.read_text()
+        assert "Traceback" not in text, text
