@@ -20,7 +20,7 @@ from conftest import Cli, assert_fails_cleanly
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dashboard import set_up
-from test_server import Running, running
+from test_server import Running, _other_address, running
 
 import self_signed
 
@@ -130,11 +130,15 @@ def test_files_that_are_no_certificate_stop_the_start(tmp_path: Path, cli: Cli) 
     assert_fails_cleanly(finished, "key.pem")
 
 
-def test_own_certificate_ends_the_warning_about_plain_http(tmp_path: Path) -> None:
-    """NET-06"""
+def test_own_certificate_ends_the_warning_about_plain_http(tmp_path: Path, home: Path) -> None:
+    """NET-06: and it is good for the address under which others reach this machine."""
     with running(tmp_path, "--remote", "--tls") as server:
         text = server.output.read_text()
         assert "plain HTTP" not in text and f"https://localhost:{server.port}/" in text
+    made = x509.load_pem_x509_certificate((home / ".claude-accounts" / "tls.pem").read_bytes())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+    assert addresses == {"127.0.0.1", "::1", _other_address()} - {""}
 
 
 def test_trusted_hosts_come_from_the_environment_too(tmp_path: Path) -> None:
