@@ -45,13 +45,22 @@ class Account(NamedTuple):
     subscription_type: str
     created_at: str
     last_used: str | None
+    durable: bool
 
     def status(self, at_ms: int | None = None) -> str:
         """Return `valid`, `expired` (a refresh or login helps) or `needs_login` (only a login helps)."""
-        if not self.masked_key or self.login_ended:
-            return "needs_login"
         now = now_ms() if at_ms is None else at_ms
-        return "expired" if 0 < self.expires_at <= now else "valid"
+        if not self.masked_key or self.login_ended or 0 < self.login_expires_at <= now:
+            return "needs_login"
+        # Claude Code renews the token of a durable account by itself.
+        return "expired" if not self.durable and 0 < self.expires_at <= now else "valid"
+
+    @property
+    def ends_at(self) -> int:
+        """Return when only a new login helps, in epoch milliseconds: the login's or setup token's end; 0 unknown."""
+        if self.auth_type != OAUTH:
+            return 0
+        return self.login_expires_at if self.has_refresh else self.expires_at
 
 
 def clean_name(text: str) -> str:
@@ -321,6 +330,7 @@ def account_of(row: sqlite3.Row) -> Account:
         subscription_type=row["subscription_type"],
         created_at=row["created_at"],
         last_used=row["last_used"],
+        durable=bool(row["durable"]),
     )
 
 

@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
+import clocks
 import db
 import rc_files
+import running_sessions
 import shell
 import storage
+import usage
 from api import body, json_body, ok, parts
 from messages import InvalidInput, _
 
@@ -47,18 +50,40 @@ class AccountList:
             if self._last.mark == mark and now < self._last.until_ms:
                 return self._last.text
         accounts = db.list_accounts()
-        until = min((account.expires_at for account in accounts if account.expires_at > now), default=now + 3_600_000)
-        listed = _Listed(mark, until, json.dumps([as_json(account, now) for account in accounts]).encode())
+        limits = usage.of_all()
+        until = min(
+            (moment for account in accounts for moment in _turns(account) if moment > now), default=now + 3_600_000
+        )
+        shown = [as_json(account, now, limits.get(account.id, [])) for account in accounts]
+        listed = _Listed(mark, until, json.dumps(shown).encode())
         with self._lock:
             self._last = listed
         return listed.text
 
 
-def as_json(account: db.Account, now_ms: int) -> dict[str, Any]:
-    """Return what the API tells of an account: no secret, and its status at `now_ms`."""
+def _turns(account: db.Account) -> tuple[int, ...]:
+    """Return the moments at which what is told of an account changes by itself."""
+    ends = account.ends_at
+    return account.expires_at, account.login_expires_at, ends, ends - clocks.SOON_MS, ends - clocks.URGENT_MS
+
+
+def as_json(account: db.Account, now_ms: int, limits: list[usage.Usage] | None = None) -> dict[str, Any]:
+    """Return what the API tells of an account: no secret, and its status at `now_ms`.
+
+    `limits` is what is known of its usage, looked up where the caller has not done so for many at once.
+    """
+    if limits is None:
+        limits = list(usage.of_name(account.name).values())
     status = account.status(now_ms)
-    # Clients of the earlier program know the status by its second name.
-    return account._asdict() | {"status": status, "token_status": status}
+    return account._asdict() | {
+        "status": status,
+        # Clients of the earlier program know the status by this name.
+        "token_status": status,
+        "ends_at": account.ends_at,
+        "ends_kind": clocks.kind(account),
+        "urgency": clocks.urgency(account, now_ms),
+        "usage": [each._asdict() for each in limits],
+    }
 
 
 @blueprint.get("/accounts")
@@ -87,9 +112,14 @@ def update_account(account_id: str) -> Response:
     auth_type = given.pop("auth_type", account.auth_type)
     if auth_type != account.auth_type:
         raise InvalidInput(_("the type of an account does not change"), _("add another account"), field="auth_type")
+    durable, force = given.pop("durable", None), given.pop("force", False)
     values = {field: value for field, value in given.items() if value is not None}
     _refuse_foreign_fields(values, auth_type)
     changed = db.update_account(account_id, **values)
+    if durable is not None and durable != changed.durable:
+        if not (durable or force):
+            running_sessions.refuse_while_running(changed)
+        changed = db.set_durable(account_id, durable)
     _accounts_changed()
     return jsonify(as_json(changed, _now_ms()))
 

@@ -18,7 +18,7 @@ _MOST_FOLDERS = 1000
 @blueprint.get("/browse")
 def browse() -> Response:
     """List the folders in a folder, at most 1,000 of them; hidden ones with `hidden=1`."""
-    path = _absolute(request.args.get("path", "") or "~")
+    path = absolute(request.args.get("path", "") or "~")
     names, truncated = _folders_in(path, hidden=request.args.get("hidden") == "1")
     return jsonify(
         {
@@ -53,7 +53,8 @@ def stop_terminal(terminal_id: str) -> Response:
     return ok()
 
 
-def _absolute(text: str) -> str:
+def absolute(text: str) -> str:
+    """Return the normal form of an absolute path, or one from ~. Raises InvalidInput."""
     path = os.path.expanduser(text) if text.startswith("~") else text
     if "\0" in path or len(path) > 4096 or not os.path.isabs(path):
         raise InvalidInput(_("{path} is not an absolute path", path=printable(text[:100])), field="path")

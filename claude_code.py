@@ -17,6 +17,7 @@ import claude_settings
 import credentials_store
 import programs
 from claude_settings import CREDENTIAL_VARIABLES, Setting
+from credentials_store import STORE_VARIABLE
 from messages import ClaudeMissing, InvalidInput, RivalCredential, StorageFailed, _, printable, warn
 from private_files import make_private_folder, write_private_file
 from storage import data_folder
@@ -25,11 +26,14 @@ RIVAL_VARIABLES = frozenset(CREDENTIAL_VARIABLES)
 ACCOUNT_MARKER = "CLAUDE_ACCOUNT"
 # Before this version a refused token made the client go on with the login in its store, without a word.
 FIRST_WITHOUT_FALLBACK = (2, 1, 225)
+# The oldest version that was seen to keep its login in a store of its own; older ones have not been looked at.
+FIRST_WITH_OWN_STORE = (2, 1, 197)
 _OAUTH_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"
 _SUBCOMMANDS = frozenset(
     ("agents", "auth", "config", "doctor", "install", "mcp", "migrate-installer", "plugin", "plugins")
     + ("setup-token", "update", "upgrade")
 )
+_STATUS_SECONDS = 20
 _SETTINGS_KEPT_SECONDS = 30 * 24 * 3600
 
 
@@ -51,9 +55,12 @@ def find_claude(environ: Mapping[str, str]) -> str:
 
 
 def child_env(environ: Mapping[str, str], credential: Mapping[str, str], account_name: str) -> dict[str, str]:
-    """Return the caller's environment without any rival credential, plus the account's one and its name."""
+    """Return the caller's environment without any rival credential, plus the account's variable and its name."""
     child = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
-    if _OAUTH_VARIABLE in credential:
+    if credentials_store.is_ours(child.get(STORE_VARIABLE, "")):
+        # We are inside a session of another account: its store is its own.
+        del child[STORE_VARIABLE]
+    if _OAUTH_VARIABLE in credential or STORE_VARIABLE in credential:
         # In this mode the client ignores OAuth tokens.
         child.pop("CLAUDE_CODE_SIMPLE", None)
     headers = child.get("ANTHROPIC_CUSTOM_HEADERS", "")
@@ -81,7 +88,8 @@ def prepare_launch(
     program = find_claude(environ)
     ((variable, value),) = credential.items()
     env = child_env(environ, credential, account_name)
-    notices = [_("▶ Claude → {name} ({variable})", name=printable(account_name), variable=variable)]
+    way = _("durable login") if variable == STORE_VARIABLE else variable
+    notices = [_("▶ Claude → {name} ({variable})", name=printable(account_name), variable=way)]
     if claude_settings.names_credential_header(environ.get("ANTHROPIC_CUSTOM_HEADERS", "")):
         notices.append("  " + _("the credential in ANTHROPIC_CUSTOM_HEADERS is left out"))
     folder = {} if managed_folder is None else {"managed_folder": managed_folder}
@@ -96,8 +104,12 @@ def prepare_launch(
         notices.append(_("  set aside for this session: {places}", places=places))
     notices += [f"  {claude_settings.unreadable_notice(path)}" for path in settings.unreadable]
     notices += _destination_notices(env, settings)
+    if "--bare" in _options(arguments) and variable != "ANTHROPIC_API_KEY":
+        notices.append("  " + _("with --bare claude takes no OAuth token: it will say that it is not logged in"))
+    if variable == STORE_VARIABLE:
+        return Launch(program, ["claude", *arguments], env, notices)
     if variable == _OAUTH_VARIABLE:
-        notices += _keep_to_token(program, env, arguments)
+        notices += _keep_to_token(program, env)
     else:
         notices += _keep_to_key(value, env, arguments, account_name, force)
     return Launch(program, ["claude", *arguments], env, notices)
@@ -117,8 +129,33 @@ def client_version(program: str, environ: Mapping[str, str]) -> tuple[int, int, 
     match = re.search(r"\d+\.\d+\.\d+", output.decode("utf-8", "replace"))
     found = match.group() if match else ""
     if found or code == 0:
-        _remember(program, found)
+        _remember(program, version=found)
     return _version_in(f"/versions/{found}")
+
+
+def honours_own_store(program: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether this claude keeps to the store that CLAUDE_SECURESTORAGE_CONFIG_DIR names.
+
+    It is asked once, in an empty store: one that finds a login there has looked somewhere else. The answer is
+    remembered for as long as its file stays the same.
+    """
+    known = _remembered(program).get("own_store")
+    if isinstance(known, bool):
+        return known
+    version = client_version(program, environ)
+    if version is not None and version < FIRST_WITH_OWN_STORE:
+        return False
+    quiet = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
+    _code, output = programs.run(
+        [program, "auth", "status"], quiet | {STORE_VARIABLE: _empty_store()}, seconds=_STATUS_SECONDS
+    )
+    try:
+        status = json.loads(output)
+        honours = status["loggedIn"] is False or status.get("authMethod") == "api_key_helper"
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return False
+    _remember(program, own_store=honours)
+    return honours
 
 
 def private_login(program: str, environ: Mapping[str, str], folder: str) -> int:
@@ -185,17 +222,15 @@ def _destination_notices(env: Mapping[str, str], settings: claude_settings.Setti
     return ["  " + _("the credential goes to {host} ({origin})", host=printable(host), origin=origin)]
 
 
-def _keep_to_token(program: str, env: dict[str, str], arguments: list[str]) -> list[str]:
+def _keep_to_token(program: str, env: dict[str, str]) -> list[str]:
     """See to it that a refused token ends the session instead of another login taking over."""
-    notices = []
-    if "--bare" in _options(arguments):
-        notices.append("  " + _("with --bare claude takes no OAuth token: it will say that it is not logged in"))
+    notices: list[str] = []
     if (_version_in(f"/versions/{_known_version(program)}") or ()) >= FIRST_WITHOUT_FALLBACK:
         return notices
     if not credentials_store.may_hold_login(credentials_store.store_folder(env)):
         return notices
     if (client_version(program, env) or ()) < FIRST_WITHOUT_FALLBACK:
-        env["CLAUDE_SECURESTORAGE_CONFIG_DIR"] = _empty_store()
+        env[STORE_VARIABLE] = _empty_store()
         notices.append("  " + _("this claude could fall back to another login, so logins of MCP servers are hidden"))
         notices.append("  " + _("a newer one needs no such guard: claude update"))
     return notices
@@ -220,7 +255,7 @@ def _keep_to_key(key: str, env: dict[str, str], arguments: list[str], account_na
     if configuration.get("primaryApiKey"):
         notices.append("  " + _("No would go on with another key: {place}", place=_place(path, "primaryApiKey")))
     if credentials_store.may_hold_login(credentials_store.store_folder(env)):
-        env["CLAUDE_SECURESTORAGE_CONFIG_DIR"] = _empty_store()
+        env[STORE_VARIABLE] = _empty_store()
         notices.append("  " + _("until then logins of MCP servers are hidden"))
     return notices
 
@@ -285,13 +320,21 @@ def _known_version(program: str) -> str | None:
     found = _version_in(path) or _version_of_package(path)
     if found:
         return ".".join(map(str, found))
-    known = _read_json(_memory_path()).get(path)
-    return str(known.get("version")) if isinstance(known, dict) and known.get("file") == _file_mark(path) else None
+    known = _remembered(program).get("version")
+    return None if known is None else str(known)
 
 
-def _remember(program: str, version: str) -> None:
+def _remembered(program: str) -> dict[str, Any]:
+    """Return what we know of a claude for as long as its file stays the same."""
     path = os.path.realpath(program)
-    versions = _read_json(_memory_path()) | {path: {"file": _file_mark(path), "version": version}}
+    known = _read_json(_memory_path()).get(path)
+    return known if isinstance(known, dict) and known.get("file") == _file_mark(path) else {}
+
+
+def _remember(program: str, **facts: object) -> None:
+    path = os.path.realpath(program)
+    known = _remembered(program) | {"file": _file_mark(path)} | facts
+    versions = _read_json(_memory_path()) | {path: known}
     try:
         make_private_folder(data_folder())
         write_private_file(_memory_path(), json.dumps(versions).encode())

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from credentials_store import read_regular_file
+from credentials_store import STORE_VARIABLE, read_regular_file
 from messages import InvalidInput, _, printable
 
 _LARGEST_FILE = 8 * 1024 * 1024
@@ -269,7 +269,7 @@ def _relevant(scope: str, path: str, text: str, whole: object) -> list[Setting]:
     found: list[tuple[tuple[str, ...], object]] = []
     environment = whole.get("env")
     if isinstance(environment, dict):
-        watched = {*CREDENTIAL_VARIABLES, "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_BASE_URL"}
+        watched = {*CREDENTIAL_VARIABLES, "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_BASE_URL", STORE_VARIABLE}
         found += [(("env", name), environment[name]) for name in environment if name in watched]
     if "apiKeyHelper" in whole:
         found.append((("apiKeyHelper",), whole["apiKeyHelper"]))

@@ -27,6 +27,7 @@ FAMILIES = {
     "accounts": ("add", "list", "ls", "status", "rename", "update", "remove", "rm"),
     "logins": ("login", "refresh"),
     "launches": ("launch", "run", "exec"),
+    "inside": ("whoami", "statusline", "sessions", "bind", "unbind", "bindings"),
     "shell_setup": ("aliases", "install", "uninstall", "completion", "__complete"),
     "backup": ("export", "import"),
     "doctor": ("doctor",),
@@ -91,12 +92,15 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
 
 
 def split_passed_on(words: list[str]) -> tuple[list[str], list[str]]:
-    """Split `launch [our options] NAME [theirs]` behind NAME; one `--` right behind NAME only separates."""
+    """Split `launch [our options] [NAME] [theirs]` behind NAME; one `--` right there only separates."""
     if words[:1] == ["__complete"]:
         return words[:1], words[1:]
     if not words or words[0] not in _PASSES_ARGUMENTS_ON:
         return words, []
     for position, word in enumerate(words[1:], 1):
+        if word == "--" and words[0] != "exec":
+            # No name: the folder says whose it is.
+            return words[:position], words[position + 1 :]
         if not word.startswith("-"):
             rest = words[position + 1 :]
             return words[: position + 1], rest[1:] if rest[:1] == ["--"] else rest
@@ -105,6 +109,9 @@ def split_passed_on(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _run(words: list[str]) -> int:
     ours, passed_on = split_passed_on(words)
+    if words == ["statusline"]:
+        # Claude Code starts this after every answer: nothing is loaded that it does not need.
+        return int(import_module("commands.inside").statusline())
     if len(ours) == 2 and ours[0] in _PASSES_ARGUMENTS_ON and not ours[1].startswith("-"):
         # There is no option of ours to parse, and the parser's import would be a tenth of a launch.
         import_module("commands.launches").start(*ours, passed_on)

@@ -22,11 +22,15 @@ from messages import AccountsError, InvalidInput, StoreBusy, _, printable
 from private_files import cannot_write, make_private_folder, write_private_file
 from storage import data_folder
 
+# It moves Claude Code's credentials store, and nothing else of its configuration.
+STORE_VARIABLE = "CLAUDE_SECURESTORAGE_CONFIG_DIR"
 _SECURITY = "/usr/bin/security"
 _LARGEST_FILE = 1024 * 1024
 _STALE_SECONDS = 60.0
 _HEARTBEAT_SECONDS = 2.0
 _LAST_MOMENT_MS = 253_402_300_799_000
+# What Claude Code itself forgets when somebody signs in over a login.
+_OF_ONE_LOGIN = ("claudeAiOauth", "organizationUuid", "trustedDeviceToken", "enterpriseGateway", "designOauth")
 
 
 class Login(NamedTuple):
@@ -46,9 +50,19 @@ class Login(NamedTuple):
 
 
 def store_folder(environ: Mapping[str, str]) -> str:
-    """Return the folder whose credentials a claude with this environment uses."""
-    chosen = environ.get("CLAUDE_SECURESTORAGE_CONFIG_DIR") or environ.get("CLAUDE_CONFIG_DIR")
-    return os.path.abspath(os.path.expanduser(chosen or os.path.join("~", ".claude")))
+    """Return the folder whose credentials a claude with this environment uses.
+
+    Inside a session of ours that is not the session's own store: nobody's login may be captured from there.
+    """
+    chosen = environ.get(STORE_VARIABLE, "")
+    if not chosen or is_ours(chosen):
+        chosen = environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude")
+    return os.path.abspath(os.path.expanduser(chosen))
+
+
+def is_ours(folder: str) -> bool:
+    """Tell whether a store folder lies in our own data folder."""
+    return os.path.abspath(folder).startswith(os.path.join(data_folder(), ""))
 
 
 def config_file(environ: Mapping[str, str]) -> str:
@@ -67,14 +81,17 @@ def read_login(folder: str, *, config_folder: str | None = None) -> Login | None
     `config_folder` is where `.claude.json` lies, the cache that knows e-mail and organisation; by default Claude
     Code's own. Raises InvalidInput, naming the file, for what is not understood. Writes nothing.
     """
-    content = _read_store(folder)
-    if content is None:
-        return None
-    login = _parse(content, credentials_path(folder))
+    login = read_tokens(folder)
     if login is None:
         return None
     place = os.path.join(config_folder, ".claude.json") if config_folder else config_file(os.environ)
     return _with_identity(login, _cached_identity(place))
+
+
+def read_tokens(folder: str) -> Login | None:
+    """Return the login in the store as the store alone tells it. Raises as `read_login` does."""
+    content = _read_store(folder)
+    return None if content is None else _parse(content, credentials_path(folder))
 
 
 def may_hold_login(folder: str) -> bool:
@@ -112,6 +129,49 @@ def write_back(folder: str, expected_refresh_token: str, login: Login) -> bool:
     else:
         write_private_file(credentials_path(folder), data)
     return True
+
+
+def is_ended(folder: str) -> bool:
+    """Tell whether Claude Code has blanked the login in this store, as it does when the endpoint ended it."""
+    content = _read_store(folder)
+    return content is not None and b'"claudeAiOauth"' in content and _parse(content, credentials_path(folder)) is None
+
+
+def write_login(folder: str, login: Login) -> None:
+    """Make `login` the one of this store, whatever was in it; what belongs to no login (of MCP servers) stays.
+
+    To be called inside `locked(folder)`. Raises StorageFailed, and InvalidInput for a store that is not understood.
+    """
+    content = _read_store(folder)
+    whole = {}
+    if content is not None:
+        _parse(content, credentials_path(folder))
+        whole = {key: value for key, value in _json(content).items() if key not in _OF_ONE_LOGIN}
+    stored: dict[str, Any] = {
+        "accessToken": login.access_token,
+        "refreshToken": login.refresh_token,
+        "expiresAt": login.expires_at,
+        "refreshTokenExpiresAt": login.login_expires_at,
+        "scopes": list(login.scopes),
+        "subscriptionType": login.subscription_type,
+        "rateLimitTier": login.rate_limit_tier,
+        "accountUuid": login.account_uuid,
+        "organizationUuid": login.organization_uuid,
+    }
+    whole["claudeAiOauth"] = {key: value for key, value in stored.items() if value}
+    data = json.dumps(whole, separators=(",", ":")).encode()
+    if sys.platform == "darwin":
+        _write_keychain(folder, data)
+    else:
+        write_private_file(credentials_path(folder), data)
+
+
+def remove_store(folder: str) -> None:
+    """Remove a store folder of our own with everything in it, its lock and its Keychain item too."""
+    _remove_tree(folder)
+    forget_login(folder)
+    with suppress(OSError):
+        os.rmdir(os.path.realpath(folder) + ".lock")
 
 
 @contextmanager
@@ -177,7 +237,7 @@ def private_login_folder() -> Iterator[str]:
 def private_login_environment(environ: Mapping[str, str], folder: str, rivals: frozenset[str]) -> dict[str, str]:
     """Return the environment in which claude signs in for itself alone: its own folder, no credential of the caller."""
     kept = {name: value for name, value in environ.items() if name not in rivals}
-    kept.pop("CLAUDE_SECURESTORAGE_CONFIG_DIR", None)
+    kept.pop(STORE_VARIABLE, None)
     return kept | {"CLAUDE_CONFIG_DIR": folder}
 
 
@@ -436,7 +496,7 @@ def _remove_tree(path: str) -> None:
 def keychain_item(folder: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return (service, account) of the generic password in which Claude Code keeps a store on macOS."""
     service = "Claude Code-credentials"
-    exported = environ.get("CLAUDE_SECURESTORAGE_CONFIG_DIR") or environ.get("CLAUDE_CONFIG_DIR") or ""
+    exported = environ.get(STORE_VARIABLE) or environ.get("CLAUDE_CONFIG_DIR") or ""
     if store_folder(environ) != folder:
         # Another store than the caller's: a private login, whose claude is given this very text.
         exported = folder

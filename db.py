@@ -12,10 +12,22 @@ from typing import Any, NamedTuple
 
 import account_rows
 import credentials_store
+import durable_store
 import login_refresh
 import storage
 from account_rows import API_KEY, OAUTH, VARIABLES, Account, clean_name
-from messages import AccountsError, InvalidInput, LoginEnded, NotFound, StorageFailed, _, printable, warn
+from messages import (
+    AccountsError,
+    Conflict,
+    InvalidInput,
+    LoginEnded,
+    NotFound,
+    StorageFailed,
+    StoreBusy,
+    _,
+    printable,
+    warn,
+)
 
 __all__ = ["API_KEY", "OAUTH", "VARIABLES", "Account", "clean_name"]
 
@@ -31,7 +43,7 @@ def list_accounts() -> list[Account]:
     """Return all accounts, oldest first."""
     with storage.reading() as connection:
         rows = connection.execute("SELECT * FROM accounts ORDER BY created_at, rowid").fetchall()
-        return [account_rows.account_of(row) for row in rows]
+        return [durable_store.as_seen(account_rows.account_of(row)) for row in rows]
 
 
 def account_names() -> list[str]:
@@ -43,7 +55,7 @@ def account_names() -> list[str]:
 def get_account(account_id: str) -> Account:
     """Return one account by its id. Raises NotFound."""
     with storage.reading() as connection:
-        return account_rows.account_of(account_rows.row_of(connection, account_id))
+        return durable_store.as_seen(account_rows.account_of(account_rows.row_of(connection, account_id)))
 
 
 def find_account(name: str) -> Account:
@@ -52,7 +64,7 @@ def find_account(name: str) -> Account:
         for candidate in (name, name.strip().lower().replace(" ", "-")):
             row = connection.execute("SELECT * FROM accounts WHERE name = ?", (candidate,)).fetchone()
             if row:
-                return account_rows.account_of(row)
+                return durable_store.as_seen(account_rows.account_of(row))
         names = [row["name"] for row in connection.execute("SELECT name FROM accounts ORDER BY name")]
     hint = account_rows.likely_name(name, names)
     raise NotFound(_("there is no account {name}", name=repr(printable(name)[:60])), hint)
@@ -119,6 +131,12 @@ def update_account(
             changes["api_key_enc"] = storage.encrypt(account_rows.checked_secret(api_key, "api_key", API_KEY))
         if access_token is not None or refresh_token is not None or expires_at is not None:
             account_rows.require_type(row, OAUTH, "access_token")
+            if row["durable"]:
+                raise InvalidInput(
+                    _("the tokens of {name} renew themselves in a store of their own", name=printable(row["name"])),
+                    f"claude-accounts login --new {printable(row['name'])}",
+                    field="access_token",
+                )
             changes |= account_rows.changed_tokens(connection, access_token, refresh_token, expires_at)
         try:
             account_rows.update(connection, "id = ?", account_id, changes)
@@ -135,6 +153,7 @@ def delete_account(account_id: str) -> None:
         connection.execute("DELETE FROM recent_folders WHERE account_id = ?", (account_id,))
         last = not connection.execute("SELECT 1 FROM accounts WHERE login_id = ?", (login_id,)).fetchone()
     storage.forget_removed_pages()
+    durable_store.remove(account_id)
     if last:
         with suppress(FileNotFoundError):
             os.unlink(login_refresh.lock_path(login_id))
@@ -146,8 +165,9 @@ def get_launch_env(account_id: str) -> dict[str, str]:
     Stamps `last_used`. Raises NotFound, LoginEnded, EndpointFailed, StoreBusy, and AccountsError for an account
     that has no credential yet.
     """
-    with storage.reading() as connection:
-        row = account_rows.row_of(connection, account_id)
+    row = account_rows.reread(account_id)
+    if row["auth_type"] == OAUTH and row["access_token_enc"]:
+        row = login_refresh.current(row)
     if row["auth_type"] == OAUTH and 0 < row["expires_at"] <= account_rows.now_ms() + login_refresh.REFRESH_BEFORE_MS:
         if row["refresh_token_enc"]:
             row = login_refresh.refreshed(row)
@@ -159,13 +179,83 @@ def get_launch_env(account_id: str) -> dict[str, str]:
     secret = storage.decrypt(row["api_key_enc"] if row["auth_type"] == API_KEY else row["access_token_enc"])
     if not secret:
         raise account_rows.no_credential(row)
+    _stamp(account_id)
+    return {VARIABLES[row["auth_type"]]: secret}
+
+
+def get_durable_env(account_id: str) -> dict[str, str]:
+    """Return the one variable that makes claude use a durable account's own store, in which it renews its login.
+
+    Stamps `last_used`. Raises NotFound, LoginEnded when only a new login helps, Conflict when somebody else has signed
+    in inside a session of this account, and AccountsError for an account that has no login yet.
+    """
+    row = account_rows.reread(account_id)
+    if not row["refresh_token_enc"]:
+        raise account_rows.no_credential(row)
+    with suppress(StoreBusy):
+        # A session is renewing the login right now; what it writes is for this one too.
+        row = login_refresh.current(row, wait_seconds=1.0)
+    if row["login_ended"] or 0 < row["login_expires_at"] <= account_rows.now_ms():
+        raise LoginEnded(_("the login of {name} has ended", name=printable(row["name"])), account_rows.login_again(row))
+    _stamp(account_id)
+    return {credentials_store.STORE_VARIABLE: durable_store.folder_of(account_id)}
+
+
+def set_durable(account_id: str, durable: bool) -> Account:
+    """Give the account's login a store of its own, in which Claude Code renews it, or take that away again.
+
+    Raises InvalidInput for what cannot be renewed, Conflict for a login that somebody else renews too, and what
+    durable_store.bring_in_step and the locks raise.
+    """
+    row = account_rows.reread(account_id)
+    account_rows.require_type(row, OAUTH, "durable")
+    with login_refresh.login_lock(row):
+        row = account_rows.reread(account_id)
+        if durable == bool(row["durable"]):
+            return account_rows.account_of(row)
+        if durable:
+            _refuse_durable(row)
+            if row["refresh_token_enc"]:
+                durable_store.write(row)
+        elif row["refresh_token_enc"]:
+            row = login_refresh.current_within_lock(row)
+        with storage.writing() as connection:
+            account_rows.update(connection, "id = ?", account_id, {"durable": int(durable), "from_live_store": 0})
+            row = account_rows.row_of(connection, account_id)
+        if not durable:
+            durable_store.remove(account_id)
+    return account_rows.account_of(row)
+
+
+def _refuse_durable(row: sqlite3.Row) -> None:
+    """Raise for a login that cannot be renewed, or that has another owner: two who renew it end it for both."""
+    name = printable(row["name"])
+    again = f"claude-accounts login --new --durable {name}"
+    if row["access_token_enc"] and not row["refresh_token_enc"]:
+        raise InvalidInput(_("{name} holds a token that cannot be renewed", name=name), again, field="durable")
+    others = accounts_of_login(row["id"]) if row["refresh_token_enc"] else []
+    if others:
+        raise Conflict(
+            _("{name} and {others} are one login, which only one can renew", name=name, others=", ".join(others)),
+            again,
+        )
+    if row["refresh_token_enc"] and login_refresh.is_in_live_store(row):
+        raise Conflict(_("the login of {name} is Claude Code's own too, and both would renew it", name=name), again)
+
+
+def holds(account_id: str, secret: str) -> bool:
+    """Tell whether this very secret is the credential of the account."""
+    row = account_rows.reread(account_id)
+    return secret != "" and secret == storage.decrypt(row["api_key_enc"] or row["access_token_enc"])
+
+
+def _stamp(account_id: str) -> None:
     try:
         with storage.writing(durable=False) as connection:
             connection.execute("UPDATE accounts SET last_used = datetime('now') WHERE id = ?", (account_id,))
     except StorageFailed as error:
         # A full disk is no reason to keep somebody from working; it is one to be told.
         warn(error.message)
-    return {VARIABLES[row["auth_type"]]: secret}
 
 
 def refresh_oauth_token(account_id: str) -> Account:
@@ -200,6 +290,11 @@ def capture_oauth_tokens(
     with storage.writing() as connection:
         row = account_rows.row_of(connection, account_id)
         account_rows.require_type(row, OAUTH, "auth_type")
+        if live and row["durable"]:
+            raise Conflict(
+                _("the login of {name} must be its own, and this one is Claude Code's", name=printable(row["name"])),
+                f"claude-accounts login --new {printable(row['name'])}",
+            )
         if found is None:
             raise AccountsError(
                 _("Claude Code has no login to capture for {name}", name=printable(row["name"])),
@@ -209,8 +304,11 @@ def capture_oauth_tokens(
             account_rows.refuse_other_identity(row, found)
         changes = account_rows.token_columns(connection, found.access_token, found.refresh_token, found.expires_at)
         changes |= account_rows.login_columns(found) | {"from_live_store": int(live), "login_ended": 0}
-        account_rows.update(connection, "id = ?", account_id, changes)
-        return account_rows.account_of(account_rows.row_of(connection, account_id))
+        account_rows.update(connection, "id = ?", account_id, changes | {"spent_digest": ""})
+        row = account_rows.row_of(connection, account_id)
+    if row["durable"]:
+        durable_store.write(row)
+    return account_rows.account_of(row)
 
 
 def get_token_status(account_id: str) -> dict[str, Any]:
@@ -245,6 +343,11 @@ def export_accounts(*, refresh_tokens: bool = True) -> list[dict[str, Any]]:
 
     Without `refresh_tokens` the copy cannot refresh, and so cannot spend what this machine needs.
     """
+    for account in list_accounts():
+        if account.durable and account.has_refresh:
+            # What Claude Code has renewed since is what counts; a store in trouble leaves what we hold.
+            with suppress(AccountsError):
+                login_refresh.current(account_rows.reread(account.id))
     with storage.reading() as connection:
         rows = connection.execute("SELECT * FROM accounts ORDER BY created_at, rowid").fetchall()
         return [account_rows.exported(row, refresh_tokens) for row in rows]
@@ -272,7 +375,8 @@ def import_accounts(data: object) -> Imported:
 def change_mark() -> str:
     """Return a text that differs after any change to the accounts, by whatever process."""
     with storage.reading() as connection:
-        return str(connection.execute("SELECT value FROM change_counter").fetchone()[0])
+        counter = connection.execute("SELECT value FROM change_counter").fetchone()[0]
+    return f"{counter} {durable_store.marks()}"
 
 
 def remember_folder(account_id: str, folder: str) -> None:

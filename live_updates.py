@@ -16,6 +16,7 @@ from flask_socketio import SocketIO
 from werkzeug.http import parse_cookie
 
 import db
+import running_sessions
 import sign_in
 from messages import StorageFailed, _, warn
 from origin import SOCKET_PATH
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _LOOK_EVERY_SECONDS = 0.8
+# So many looks are one look at the running sessions, which costs one at each process.
+_SESSIONS_EVERY = 3
 _STRANGER_SECONDS = 10
 _MOST_STRANGERS = 16
 _LINGER_SECONDS = 10
@@ -41,6 +44,8 @@ class LiveUpdates:
         self._strangers: dict[str, float] = {}
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._looks = 0
+        self._sessions: list[tuple[int, int]] = []
 
     def opened(self, sid: str, owner: str) -> None:
         """Note a signed-in socket: `owner` is the hash of its session, or "" for the API token."""
@@ -126,6 +131,12 @@ class LiveUpdates:
         mark = db.change_mark()
         if last_mark and mark != last_mark:
             self._socketio.emit("accounts_changed")
+        self._looks += 1
+        if self._looks % _SESSIONS_EVERY == 0:
+            sessions = [(session.pid, session.since) for session in running_sessions.listed()]
+            if sessions != self._sessions:
+                self._sessions = sessions
+                self._socketio.emit("sessions_changed")
         # A session may have ended by its age, or on another server of the same home.
         live = {session.id_hash for session in sign_in.list_sessions()} | {""}
         with self._lock:

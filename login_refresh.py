@@ -11,12 +11,17 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import account_rows
 import credentials_store
+import durable_store
 import storage
 from messages import AccountsError, EndpointFailed, LoginEnded, StoreBusy, _, printable
 from private_files import cannot_write, make_private_folder
+
+if TYPE_CHECKING:
+    import oauth
 
 REFRESH_BEFORE_MS = 5 * 60 * 1000
 _LOCK_SECONDS = 60.0
@@ -24,8 +29,10 @@ _LOCK_SECONDS = 60.0
 
 def refreshed(seen: sqlite3.Row) -> sqlite3.Row:
     """Return the account's row after its login has been refreshed by us or by whoever held the lock before us."""
-    with _login_lock(seen):
+    with login_lock(seen):
         row = account_rows.reread(seen["id"])
+        if row["durable"]:
+            return _refreshed_in_its_store(row, seen)
         if row["access_token_enc"] != seen["access_token_enc"] and _lasts(row):
             return row
         if row["login_ended"]:
@@ -40,8 +47,53 @@ def refreshed(seen: sqlite3.Row) -> sqlite3.Row:
             login = _readable_login(folder)
             if login is None or not _is_same_login(row, login):
                 return _ask_and_store(row)
+            if storage.digest(login.refresh_token) == row["spent_digest"]:
+                _mend(folder, login, row)
             row = _adopt_newer(row, login)
             return row if _lasts(row) else _ask_and_store(row, folder)
+
+
+def current(row: sqlite3.Row, *, wait_seconds: float = 12.0) -> sqlite3.Row:
+    """Return the account's row with the newest tokens that any store of this machine holds of its login.
+
+    A write back that a crash cut off is made up for. Raises what durable_store.bring_in_step does, and StoreBusy.
+    """
+    if row["durable"]:
+        if durable_store.is_in_step(row):
+            return row
+        with login_lock(row):
+            return current_within_lock(row, wait_seconds)
+    folder = credentials_store.store_folder(os.environ)
+    login = _readable_login(folder) if row["spent_digest"] else None
+    if login is not None and storage.digest(login.refresh_token) == row["spent_digest"]:
+        with login_lock(row), credentials_store.locked(folder, wait_seconds=wait_seconds):
+            _mend(folder, login, account_rows.reread(row["id"]))
+    return row
+
+
+def current_within_lock(row: sqlite3.Row, wait_seconds: float = 12.0) -> sqlite3.Row:
+    """Do what `current` does for a durable account, for a caller that holds the login's lock already."""
+    with durable_store.locked(row["id"], wait_seconds):
+        return durable_store.bring_in_step(account_rows.reread(row["id"]))
+
+
+def is_in_live_store(row: sqlite3.Row) -> bool:
+    """Tell whether Claude Code's own store holds this very login, and so renews it as well."""
+    return _is_same_login(row, _readable_login(credentials_store.store_folder(os.environ)))
+
+
+def _refreshed_in_its_store(row: sqlite3.Row, seen: sqlite3.Row) -> sqlite3.Row:
+    with durable_store.locked(row["id"]) as folder:
+        row = durable_store.bring_in_step(row)
+        if row["access_token_enc"] != seen["access_token_enc"] and _lasts(row):
+            return row
+        return _ask_and_store(row, folder)
+
+
+def _mend(folder: str, login: credentials_store.Login, row: sqlite3.Row) -> None:
+    """Give Claude Code's store the tokens that a crash between our two files kept from it."""
+    if storage.digest(login.refresh_token) == row["spent_digest"]:
+        credentials_store.write_back(folder, login.refresh_token, account_rows.login_of(row))
 
 
 def _ask_and_store(row: sqlite3.Row, folder: str = "") -> sqlite3.Row:
@@ -64,17 +116,34 @@ def _ask_and_store(row: sqlite3.Row, folder: str = "") -> sqlite3.Row:
             _("the token endpoint answered for another identity than {name}'s; nothing was stored", name=row["name"]),
             account_rows.login_again(row),
         )
-    with storage.writing() as connection:
-        changes = account_rows.token_columns(
-            connection, tokens.access_token, tokens.refresh_token or spent, tokens.expires_at, row["login_id"]
-        )
-        changes |= {column: value for column, value in account_rows.answered_columns(tokens).items() if value}
-        # Every account that holds this login gets the new pair, and none that has been given another one meanwhile.
-        account_rows.update(connection, "refresh_digest = ?", row["refresh_digest"], changes)
-    stored = account_rows.reread(row["id"])
+    new = account_rows.login_of(row)._replace(
+        access_token=tokens.access_token, refresh_token=tokens.refresh_token or spent, expires_at=tokens.expires_at
+    )
+    if row["durable"]:
+        # A session that runs reads its store alone: even when that cannot be written, the tokens must be somewhere.
+        try:
+            credentials_store.write_back(folder, spent, new)
+        finally:
+            stored = _store(row, tokens, new)
+        return stored
+    stored = _store(row, tokens, new)
     if folder:
         credentials_store.write_back(folder, spent, account_rows.login_of(stored))
     return stored
+
+
+def _store(row: sqlite3.Row, tokens: oauth.Tokens, new: credentials_store.Login) -> sqlite3.Row:
+    """Commit the answered tokens and return the account's row."""
+    with storage.writing() as connection:
+        changes = account_rows.token_columns(
+            connection, new.access_token, new.refresh_token, new.expires_at, row["login_id"]
+        )
+        changes |= {column: value for column, value in account_rows.answered_columns(tokens).items() if value}
+        if new.refresh_token != account_rows.login_of(row).refresh_token:
+            changes["spent_digest"] = row["refresh_digest"]
+        # Every account that holds this login gets the new pair, and none that has been given another one meanwhile.
+        account_rows.update(connection, "refresh_digest = ?", row["refresh_digest"], changes)
+    return account_rows.reread(row["id"])
 
 
 def _adopt_newer(row: sqlite3.Row, login: credentials_store.Login) -> sqlite3.Row:
@@ -102,7 +171,7 @@ def _is_same_login(row: sqlite3.Row, login: credentials_store.Login | None) -> b
     """
     if login is None or not login.refresh_token:
         return False
-    if storage.digest(login.refresh_token) == row["refresh_digest"]:
+    if storage.digest(login.refresh_token) in (row["refresh_digest"], row["spent_digest"]):
         return True
     same_owner = login.account_uuid != "" and (login.account_uuid, login.organization_uuid) == (
         row["account_uuid"],
@@ -129,7 +198,7 @@ def _mark_ended(row: sqlite3.Row) -> None:
 
 
 @contextmanager
-def _login_lock(row: sqlite3.Row) -> Iterator[None]:
+def login_lock(row: sqlite3.Row) -> Iterator[None]:
     """Hold the lock of one login, across processes and threads; the system lets go of a killed holder's.
 
     Raises StoreBusy after a minute.

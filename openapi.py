@@ -35,6 +35,14 @@ def _nullable(schema: Schema) -> dict[str, Any]:
 
 
 _TOKENS = {"access_token": _nullable(TEXT), "refresh_token": _nullable(TEXT), "expires_at": _nullable(MOMENT)}
+USAGE = _whole(
+    {
+        "period": {"type": "string", "enum": ["five_hour", "seven_day"]},
+        "percent": {"type": "number", "minimum": 0},
+        "resets_at": MOMENT,
+        "seen_at": MOMENT,
+    }
+)
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Nothing": _object({}),
     "Ok": _whole({"ok": FLAG}),
@@ -60,7 +68,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "NewAccount": _object(
         {"name": TEXT, "auth_type": _AUTH_TYPE, "api_key": _nullable(TEXT), **_TOKENS}, ("name", "auth_type")
     ),
-    "AccountChange": _object({"name": TEXT, "auth_type": _AUTH_TYPE, "api_key": TEXT, **_TOKENS}),
+    "AccountChange": _object(
+        {"name": TEXT, "auth_type": _AUTH_TYPE, "api_key": TEXT, **_TOKENS, "durable": FLAG, "force": FLAG}
+    ),
     "Added": _whole({"id": TEXT, "name": TEXT}),
     "Account": _whole(
         {
@@ -79,8 +89,27 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "subscription_type": TEXT,
             "created_at": TEXT,
             "last_used": _nullable(TEXT),
+            "durable": FLAG,
+            "ends_at": MOMENT,
+            "ends_kind": {"type": "string", "enum": ["login", "token", "none"]},
+            "urgency": {"type": "string", "enum": ["", "soon", "urgent", "over"]},
+            "usage": {"type": "array", "items": USAGE},
         }
     ),
+    "RunningSession": _whole(
+        {
+            "pid": COUNT,
+            "account_id": TEXT,
+            "account_name": TEXT,
+            "folder": TEXT,
+            "since": MOMENT,
+            "origin": {"type": "string", "enum": ["shell", "web"]},
+            "token_ends": MOMENT,
+        }
+    ),
+    "Folder": _object({"folder": TEXT}, ("folder",)),
+    "NewBinding": _object({"folder": TEXT, "account_id": TEXT}, ("folder", "account_id")),
+    "Binding": _whole({"folder": TEXT, "account_id": TEXT, "account_name": TEXT}),
     "TokenStatus": _whole(
         {
             "status": _STATUS,
@@ -140,6 +169,10 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("post", _ID + "/capture-oauth"): ("Capture Claude Code's login", "Capture", 200, "Account", (404, 409)),
     ("post", _ID + "/refresh-oauth"): ("Refresh the tokens", "Nothing", 200, "Account", _REFRESHING),
     ("post", _ID + "/launch"): ("The command that launches", "Launch", 200, "LaunchCommand", _REFRESHING),
+    ("get", "/api/sessions"): ("List the running sessions of claude", None, 200, _list_of("RunningSession"), ()),
+    ("get", "/api/bindings"): ("List the folders that belong to an account", None, 200, _list_of("Binding"), ()),
+    ("put", "/api/bindings"): ("Let a folder belong to an account", "NewBinding", 200, "Binding", (404,)),
+    ("delete", "/api/bindings"): ("Let a folder belong to nobody", "Folder", 200, "Ok", (404,)),
     ("get", "/api/generate-aliases"): ("The alias script", None, 200, "Script", ()),
     ("post", "/api/install-aliases"): ("Install the aliases into the shell", "Nothing", 200, "Files", ()),
     ("get", "/api/export"): ("Every account with its secrets in clear", None, 200, "Export", ()),

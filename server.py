@@ -24,6 +24,7 @@ import api
 import api_accounts
 import api_auth
 import api_folders
+import api_sessions
 import browser_libs
 import openapi
 import sign_in
@@ -60,7 +61,7 @@ def create_app(config: Config | None = None) -> Flask:
     api.register(app)
     _register_sockets(socketio, live)
     _register_pages(app)
-    for blueprint in (api_auth.blueprint, api_accounts.blueprint, api_folders.blueprint):
+    for blueprint in (api_auth.blueprint, api_accounts.blueprint, api_folders.blueprint, api_sessions.blueprint):
         app.register_blueprint(blueprint)
     app.after_request(_log_request)
     # Socket.IO's endpoint never reaches Flask, so the gate goes around everything.

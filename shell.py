@@ -21,7 +21,7 @@ _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # The line of an alias file that says for which place it was written.
 _PLACE = "# For: "
 _CHANGES_NAMES = ("add", "login", "rename", "remove", "rm", "import")
-_TAKES_NAME = ("status", "rename", "update", "remove", "rm", "login", "refresh", "launch", "run", "exec")
+_TAKES_NAME = ("status", "rename", "update", "remove", "rm", "login", "refresh", "launch", "run", "exec", "bind")
 _PASSES_ARGUMENTS_ON = ("launch", "run", "exec")
 
 

@@ -13,17 +13,17 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
-
-from cryptography.fernet import Fernet, InvalidToken
-
-# Fernet has loaded these; the standard library's own would cost a launch another 4 ms.
-from cryptography.hazmat.primitives.hashes import SHA256, Hash
-from cryptography.hazmat.primitives.hmac import HMAC
+from typing import TYPE_CHECKING
 
 from messages import StorageFailed, _, printable
 from private_files import cannot_write, create_private_file_once, make_private_folder
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+# cryptography is imported where a secret is touched: a status line, which touches none, must not pay 25 ms for it.
+
+SCHEMA_VERSION = 2
 _BUSY_SECONDS = 30.0
 _KEY_PROOF = "claude-accounts"
 
@@ -80,6 +80,36 @@ CREATE TRIGGER accounts_updated AFTER UPDATE ON accounts BEGIN UPDATE change_cou
 CREATE TRIGGER accounts_removed AFTER DELETE ON accounts BEGIN UPDATE change_counter SET value = value + 1; END;
 """
 
+# What belongs to running sessions and folders goes with its account.
+_VERSION_2 = """
+ALTER TABLE accounts ADD COLUMN durable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN spent_digest TEXT NOT NULL DEFAULT '';
+CREATE TABLE running_sessions (
+    pid INTEGER NOT NULL,
+    process_started TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    token_ends INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (pid, process_started)
+);
+CREATE TABLE bindings (folder TEXT PRIMARY KEY, account_id TEXT NOT NULL);
+CREATE TABLE usage (
+    account_id TEXT NOT NULL,
+    period TEXT NOT NULL,
+    percent REAL NOT NULL,
+    resets_at INTEGER NOT NULL DEFAULT 0,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (account_id, period)
+);
+CREATE TRIGGER account_leaves_nothing AFTER DELETE ON accounts BEGIN
+    DELETE FROM running_sessions WHERE account_id = old.id;
+    DELETE FROM bindings WHERE account_id = old.id;
+    DELETE FROM usage WHERE account_id = old.id;
+END;
+"""
+
 _ciphers: dict[tuple[str, int, int], tuple[Fernet, bytes]] = {}
 # The cipher of the open transaction once it was needed: ten thousand accounts look at the key file once.
 _held: ContextVar[list[tuple[Fernet, bytes]] | None] = ContextVar("_held", default=None)
@@ -114,11 +144,12 @@ def reading() -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def writing(*, durable: bool = True) -> Iterator[sqlite3.Connection]:
+def writing(*, durable: bool = True, secrets: bool = True) -> Iterator[sqlite3.Connection]:
     """Open the database for one transaction: committed when the block ends, rolled back when it raises.
 
     With `durable` the commit is on the disk before the block is left; without, a power loss may forget it (never more
-    than that). Raises StorageFailed; lets sqlite3.IntegrityError through, which belongs to whoever knows the rule.
+    than that). Without `secrets` nothing is encrypted, and so the key need not be proven. Raises StorageFailed; lets
+    sqlite3.IntegrityError through, which belongs to whoever knows the rule.
     """
     make_private_folder(data_folder())
     _create_empty_database()
@@ -127,7 +158,8 @@ def writing(*, durable: bool = True) -> Iterator[sqlite3.Connection]:
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            _prove_key(connection)
+            if secrets:
+                _prove_key(connection)
             yield connection
             connection.execute("COMMIT")
         except BaseException:
@@ -173,7 +205,7 @@ def decrypt(token: str) -> str:
         return ""
     try:
         return _cipher()[0].decrypt(token.encode()).decode()
-    except (InvalidToken, UnicodeError) as error:
+    except _refusals() as error:
         raise _foreign_key() from error
 
 
@@ -181,6 +213,10 @@ def digest(text: str) -> str:
     """Return a keyed digest by which equal secrets are found without decrypting; the empty text has none."""
     if not text:
         return ""
+    # Fernet has loaded these; the standard library's own would cost a launch another 4 ms.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.hmac import HMAC
+
     code = HMAC(_cipher()[1], SHA256())
     code.update(text.encode())
     return code.finalize().hex()
@@ -215,14 +251,18 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
             _("update this program: git pull"),
         )
     if path == ":memory:":
-        connection.executescript(_FIRST_TABLES + _VERSION_1)
+        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2)
         return
     _use_write_ahead_log(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been first while this one waited.
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version < 1:
             _migrate_to_version_1(connection)
+        if version < 2:
+            _run_script(connection, _VERSION_2)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -240,6 +280,8 @@ def _migrate_to_version_1(connection: sqlite3.Connection) -> None:
         # The earlier program's key must be here and fit; a new one would make every secret unreadable.
         decrypt(sealed[0])
     else:
+        from cryptography.fernet import Fernet
+
         create_private_file_once(key_path(), Fernet.generate_key())
     _run_script(connection, _VERSION_1)
     for row in connection.execute("SELECT id, refresh_token_enc FROM accounts").fetchall():
@@ -249,7 +291,6 @@ def _migrate_to_version_1(connection: sqlite3.Connection) -> None:
             "UPDATE accounts SET login_id = ?, refresh_digest = ? WHERE id = ?", (login_id, found, row["id"])
         )
     connection.execute("INSERT OR REPLACE INTO settings VALUES ('key_proof', ?)", (encrypt(_KEY_PROOF),))
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _run_script(connection: sqlite3.Connection, script: str) -> None:
@@ -291,7 +332,17 @@ def _cipher() -> tuple[Fernet, bytes]:
     return found
 
 
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return what a cipher raises for a text that it did not make."""
+    from cryptography.fernet import InvalidToken
+
+    return InvalidToken, UnicodeError
+
+
 def _cipher_of(path: str) -> tuple[Fernet, bytes]:
+    from cryptography.fernet import Fernet
+    from cryptography.hazmat.primitives.hashes import SHA256, Hash
+
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())

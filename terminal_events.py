@@ -22,6 +22,7 @@ from typing import Any
 
 import db
 import launching
+import running_sessions
 from messages import LANGUAGES, AccountsError, InvalidInput, NotFound, _, printable, use_language
 from terminal import Terminal, terminal_environment
 from terminal_connection import Connection, Stream
@@ -106,7 +107,10 @@ class TerminalEvents:
     # The events
 
     def start_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
-        """Start claude for an account: {account_id, rows, cols, cwd, args, force, notify, ack, binary, request}."""
+        """Start claude for an account.
+
+        {account_id, rows, cols, cwd, args, force, anywhere, notify, ack, binary, request}
+        """
         account_id = _text(payload, "account_id", required=True)
         arguments = _arguments(payload)
         cwd = _folder(payload)
@@ -114,10 +118,10 @@ class TerminalEvents:
         account = db.get_account(account_id)
         if payload.get("notify") is True and not any(text.startswith("--settings") for text in arguments):
             arguments = [*_NOTIFY, *arguments]
-        force = payload.get("force") is True
+        wishes = {name: payload.get(name) is True for name in ("force", "anywhere")}
 
         def make() -> Terminal:
-            launch = self._plan(account_id, arguments, cwd=cwd, environ=self._environ, force=force)
+            launch = self._plan(account_id, arguments, cwd=cwd, environ=self._environ, **wishes)
             notices.extend(launch.notices)
             env = terminal_environment(launch.env)
             return Terminal(launch.argv, env, cwd, program=launch.program, rows=rows, cols=cols)
@@ -127,15 +131,16 @@ class TerminalEvents:
         self._about[terminal.id] = {"account_id": account_id, "account": account.name, "login": False}
         self._begin(connection, terminal, payload, notices)
         db.remember_folder(account_id, cwd)
+        running_sessions.record(account, terminal.pid, cwd, running_sessions.WEB)
 
     def start_login(self, connection: Connection, payload: dict[str, Any]) -> None:
-        """Sign in for an account, in private: {account_id, rows, cols, cwd, force, ack, binary, request}."""
+        """Sign in for an account, in private: {account_id, rows, cols, cwd, force, durable, ack, binary, request}."""
         account_id = _text(payload, "account_id", required=True)
         cwd = _folder(payload)
         rows, cols = _size(payload)
         account = db.get_account(account_id)
-        force = payload.get("force") is True
-        login = begin_login(self.terminals, account, cwd=cwd, environ=self._environ, rows=rows, cols=cols, force=force)
+        wishes = {name: payload.get(name) is True for name in ("force", "durable")}
+        login = begin_login(self.terminals, account, cwd=cwd, environ=self._environ, rows=rows, cols=cols, **wishes)
         terminal = login.terminal
         with self._lock:
             self._logins[terminal.id] = login
@@ -326,6 +331,8 @@ def describe_error(error: AccountsError, payload: Mapping[str, Any]) -> dict[str
         told["hint"] = error.hint
     if isinstance(error, InvalidInput) and error.field:
         told["field"] = error.field
+    if isinstance(error, launching.BoundElsewhere):
+        told["bound"] = error.bound
     if isinstance(payload.get("terminal_id"), str):
         told["terminal_id"] = payload["terminal_id"][:64]
     return told | _request(payload)

@@ -40,6 +40,7 @@ class Login:
         cleanup: ExitStack,
         *,
         force: bool,
+        durable: bool,
     ) -> None:
         self.terminal = terminal
         self.url = ""
@@ -48,6 +49,7 @@ class Login:
         self._folder = folder
         self._cleanup = cleanup
         self._force = force
+        self._durable = durable
         self._cancelled = threading.Event()
         self._over = threading.Event()
         self._language = language()
@@ -118,6 +120,8 @@ class Login:
     def _capture(self, found: credentials_store.Login) -> dict[str, Any]:
         try:
             account = db.capture_oauth_tokens(self._account.id, login=found, force=self._force)
+            if self._durable and not account.durable:
+                account = db.set_durable(account.id, True)
         except AccountsError:
             self._end()
             raise
@@ -149,6 +153,7 @@ def begin_login(
     rows: int,
     cols: int,
     force: bool,
+    durable: bool = False,
 ) -> Login:
     """Start `claude auth login` for an account, in a private folder that is removed when it ends.
 
@@ -171,4 +176,4 @@ def begin_login(
                 cols=max(cols, _COLS),
             )
         )
-        return Login(terminals, terminal, account, folder, stack.pop_all(), force=force)
+        return Login(terminals, terminal, account, folder, stack.pop_all(), force=force, durable=durable)

@@ -66,10 +66,13 @@ def read_secret(given: str | None, prompt: str, option: str) -> str:
         raise InvalidInput(_("nothing was typed")) from error
 
 
-def confirmed(question: str) -> bool:
-    """Ask on the terminal; without one the answer is no."""
+def confirmed(question: str, *, default: bool = False) -> bool:
+    """Ask on the terminal; Enter means `default`, and without a terminal the answer is no."""
     if not sys.stdin.isatty():
         return False
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{question} {'[Y/n]' if default else '[y/N]'} ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "o", "oui")
+    line = sys.stdin.readline()
+    answer = line.strip().lower()
+    # An empty line is Enter; no line at all is somebody who has gone.
+    return default if line and not answer else answer in ("y", "yes", "o", "oui")

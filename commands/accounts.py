@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import TYPE_CHECKING
 
+import clocks
 import db
+import running_sessions
+import usage
+from account_rows import now_ms
+from clocks import time_left
 from commands import add_command, confirmed, keep_aliases_current, read_secret
-from commands.tables import coloured, table, time_left
-from messages import AccountsError, InvalidInput, _, printable, say, warn
+from commands.tables import coloured, table
+from messages import AccountsError, InvalidInput, _, plural, printable, say, warn
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +35,11 @@ def register(subparsers: Subparsers) -> None:
         example="claude-accounts list",
     )
     parser.add_argument("--json", action="store_true", help=_("print JSON"))
+    parser.add_argument(
+        "--expiring",
+        metavar=_("SPAN"),
+        help=_("only what needs a new login within 3d, 12h or 90m; exit 1 when there is such an account"),
+    )
     parser.set_defaults(run=list_all)
     parser = add_command(
         subparsers, "status", help=_("show one account and when its token ends"), example="claude-accounts status work"
@@ -72,6 +81,7 @@ def _register_add(subparsers: Subparsers) -> None:
         metavar=_("TOKEN"),
         help=_("with --oauth: a token of `claude setup-token`; - reads it from standard input"),
     )
+    parser.add_argument("--durable", action="store_true", help=_("with --oauth: sessions renew their login themselves"))
     parser.set_defaults(run=add)
 
 
@@ -79,13 +89,18 @@ def _register_update(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "update",
-        help=_("replace an account's API key or setup token"),
-        example="claude-accounts update work --key -",
+        help=_("replace an account's API key or setup token, or the way its sessions get their login"),
+        example="claude-accounts update work --key -\nclaude-accounts update client --durable",
     )
     parser.add_argument("name", metavar=_("NAME"))
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--key", "-k", metavar=_("KEY"), help=_("the API key; - reads it from standard input"))
     which.add_argument("--token", metavar=_("TOKEN"), help=_("a setup token; - reads it from standard input"))
+    which.add_argument(
+        "--durable", action="store_true", help=_("sessions renew their login themselves, in a private store")
+    )
+    which.add_argument("--injected", action="store_true", help=_("sessions get one access token, as long as it lasts"))
+    parser.add_argument("--force", action="store_true", help=_("with --injected: even while sessions are running"))
     parser.set_defaults(run=update)
 
 
@@ -93,6 +108,11 @@ def add(arguments: argparse.Namespace) -> None:
     """Add an API key account, an OAuth account without tokens yet, or one with a setup token."""
     if arguments.token is not None and not arguments.oauth:
         raise InvalidInput(_("--token belongs to --oauth"), f"claude-accounts add {arguments.name} --oauth --token -")
+    if arguments.durable and (not arguments.oauth or arguments.token is not None):
+        raise InvalidInput(
+            _("--durable belongs to a login: --oauth without --token"),
+            f"claude-accounts login --durable {printable(arguments.name)}",
+        )
     name = db.clean_name(arguments.name)
     # A key is asked for only when there will be an account to hold it.
     db.refuse_taken_name(name)
@@ -101,6 +121,8 @@ def add(arguments: argparse.Namespace) -> None:
         account = db.add_account(name, db.OAUTH, access_token=token, expires_at=_in_a_year())
     elif arguments.oauth:
         account = db.add_account(name, db.OAUTH)
+        if arguments.durable:
+            account = db.set_durable(account.id, True)
     else:
         account = db.add_account(
             name, db.API_KEY, api_key=read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
@@ -117,6 +139,8 @@ def add(arguments: argparse.Namespace) -> None:
 def update(arguments: argparse.Namespace) -> None:
     """Replace the credential of an account that has one typed in."""
     account = db.find_account(arguments.name)
+    if arguments.durable or arguments.injected:
+        return _change_way(account, arguments)
     if account.auth_type == db.API_KEY:
         if arguments.token is not None:
             raise InvalidInput(
@@ -135,28 +159,63 @@ def update(arguments: argparse.Namespace) -> None:
     say(_("✓ Account {name} updated", name=printable(account.name)))
 
 
-def list_all(arguments: argparse.Namespace) -> None:
-    """Print every account on one line, or as JSON."""
+def _change_way(account: db.Account, arguments: argparse.Namespace) -> None:
+    """Switch between a login that sessions renew themselves and a token that is injected into each."""
+    name = printable(account.name)
+    if arguments.injected and not arguments.force:
+        running_sessions.refuse_while_running(account)
+    db.set_durable(account.id, arguments.durable)
+    if arguments.durable:
+        say(_("✓ Sessions of {name} renew their login themselves from now on", name=name))
+    else:
+        say(_("✓ Sessions of {name} get an access token from now on", name=name))
+
+
+def list_all(arguments: argparse.Namespace) -> int:
+    """Print accounts, a line each or as JSON; with `--expiring` those that need a new login, and return 1 for any."""
     accounts = db.list_accounts()
+    code = 0
+    if arguments.expiring is not None:
+        until = now_ms() + clocks.span_ms(arguments.expiring)
+        accounts = [
+            account for account in accounts if account.status() == "needs_login" or 0 < account.ends_at <= until
+        ]
+        code = 1 if accounts else 0
+    limits = usage.of_all()
     if arguments.json:
-        print(json.dumps({"schema_version": 1, "accounts": [_as_json(account) for account in accounts]}, indent=2))
-        return
+        listed = [_as_json(account, limits.get(account.id, [])) for account in accounts]
+        print(json.dumps({"schema_version": 1, "accounts": listed}, indent=2))
+        return code
     if not accounts:
-        say(_("no accounts yet; add one: claude-accounts add NAME"))
-        return
-    header = [_("NAME"), _("TYPE"), _("CREDENTIAL"), _("STATUS"), _("ENDS IN"), _("LAST USED")]
-    lines = table(header, [_cells(account) for account in accounts]).splitlines()
+        if arguments.expiring is None:
+            say(_("no accounts yet; add one: claude-accounts add NAME"))
+        return code
+    header = [_("NAME"), _("TYPE"), _("CREDENTIAL"), _("STATUS"), _("TOKEN ENDS"), _("LOGIN ENDS"), _("LAST USED")]
+    rows = [_cells(account) for account in accounts]
+    if limits:
+        header.append(_("USED"))
+        for account, cells in zip(accounts, rows, strict=True):
+            cells.append(_used(limits.get(account.id, [])))
+    lines = table(header, rows).splitlines()
     for number, account in enumerate(accounts, 1):
-        if account.status() == "needs_login":
+        if account.status() == "needs_login" or clocks.urgency(account) == "urgent":
             lines[number] = coloured(lines[number], "red")
+        elif clocks.urgency(account):
+            lines[number] = coloured(lines[number], "yellow")
     print("\n".join(lines))
+    for account in accounts:
+        warning = clocks.warning(account)
+        if warning:
+            warn(warning)
+    return code
 
 
 def status(arguments: argparse.Namespace) -> None:
     """Print what is known of one account."""
     account = db.find_account(arguments.name)
     if arguments.json:
-        details = {"schema_version": 1} | _as_json(account) | db.get_token_status(account.id)
+        limits = list(usage.of_name(account.name).values())
+        details = {"schema_version": 1} | _as_json(account, limits) | db.get_token_status(account.id)
         print(json.dumps(details, indent=2))
         return
     lines = [
@@ -166,14 +225,21 @@ def status(arguments: argparse.Namespace) -> None:
         (_("Status"), _status_word(account)),
     ]
     if account.expires_at:
-        lines.append((_("Expires in"), time_left(account.expires_at)))
+        renewed = " " + _("(renewed by itself)") if account.durable else ""
+        lines.append((_("Expires in"), time_left(account.expires_at) + renewed))
     if account.login_expires_at:
         lines.append((_("Login ends in"), time_left(account.login_expires_at)))
     if account.auth_type == db.OAUTH:
         lines.append((_("Refresh token"), _("present") if account.has_refresh else _("none")))
+        lines.append((_("Sessions get"), _("a login that renews itself") if account.durable else _("an access token")))
     identity = " / ".join(part for part in (account.email, account.organization) if part)
     if identity:
         lines.append((_("Identity"), printable(identity)))
+    limits = list(usage.of_name(account.name).values())
+    if limits:
+        lines.append(
+            (_("Used"), _used(limits) + " " + _("({time} ago)", time=_ago(min(each.seen_at for each in limits))))
+        )
     lines.append((_("Last used"), account.last_used or "-"))
     for label, value in lines:
         print(_("{label}: {value}", label=label, value=value))
@@ -193,6 +259,16 @@ def remove(arguments: argparse.Namespace) -> None:
     name = printable(account.name)
     if not arguments.yes and not confirmed(_("Remove account {name} and its credential?", name=name)):
         raise AccountsError(_("{name} was not removed", name=name), f"claude-accounts remove --yes {name}")
+    sessions = running_sessions.listed(account.id)
+    if sessions:
+        warn(
+            plural(
+                "{count} session of {name} is still running",
+                "{count} sessions of {name} are still running",
+                len(sessions),
+                name=name,
+            )
+        )
     db.delete_account(account.id)
     keep_aliases_current()
     say(_("✓ Account {name} removed", name=name))
@@ -200,19 +276,41 @@ def remove(arguments: argparse.Namespace) -> None:
         warn(_("the login itself goes on until it ends; to end it now sign out of that session at claude.ai"))
 
 
-def _as_json(account: db.Account) -> dict[str, object]:
-    return account._asdict() | {"status": account.status()}
+def _as_json(account: db.Account, limits: list[usage.Usage]) -> dict[str, object]:
+    return account._asdict() | {
+        "status": account.status(),
+        "ends_at": account.ends_at,
+        "usage": [each._asdict() for each in limits],
+    }
 
 
 def _cells(account: db.Account) -> list[str]:
+    kind = "oauth" if account.auth_type == db.OAUTH else "api_key"
+    if account.durable:
+        kind = _("durable")
+    token_ends = time_left(account.expires_at) if account.expires_at else "-"
+    if account.has_refresh and account.status() != "needs_login":
+        token_ends = _("renews itself")
     return [
         printable(account.name),
-        "oauth" if account.auth_type == db.OAUTH else "api_key",
+        kind,
         account.masked_key or "-",
         _status_word(account),
-        time_left(account.expires_at) if account.expires_at else "-",
+        token_ends,
+        time_left(account.login_expires_at) if account.login_expires_at else "-",
         account.last_used or "-",
     ]
+
+
+def _used(limits: list[usage.Usage]) -> str:
+    """Return `5h 42% · 7d 13%`; a period that has started anew says nothing."""
+    words = {"five_hour": _("5h"), "seven_day": _("7d")}
+    current = [each for each in limits if not usage.is_over(each, now_ms())]
+    return " · ".join(f"{words.get(each.period, each.period)} {each.percent:.0f}%" for each in current) or "-"
+
+
+def _ago(moment_ms: int) -> str:
+    return time_left(2 * now_ms() - moment_ms)
 
 
 def _status_word(account: db.Account) -> str:
@@ -223,4 +321,4 @@ def _status_word(account: db.Account) -> str:
 
 
 def _in_a_year() -> int:
-    return int(time.time() * 1000) + _YEAR_MS
+    return now_ms() + _YEAR_MS

@@ -19,8 +19,9 @@ import programs
 import rc_files
 import shell
 import storage
+from clocks import time_left
 from commands import add_command
-from commands.tables import coloured, time_left
+from commands.tables import coloured
 from messages import AccountsError, _, plural, printable
 
 if TYPE_CHECKING:

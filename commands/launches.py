@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NoReturn
 
+import bindings
 import claude_code
 import db
 import launching
 import programs
-from commands import add_command
+import running_sessions
+from commands import add_command, confirmed
 from messages import ClaudeMissing, InvalidInput, _, printable, say
 
 if TYPE_CHECKING:
@@ -28,10 +30,15 @@ def register(subparsers: Subparsers) -> None:
         "launch",
         aliases=["run"],
         help=_("start claude with an account's credential"),
-        example="claude-accounts launch work --resume",
+        example="claude-accounts launch work --resume\nclaude-accounts launch -- --resume",
     )
     parser.add_argument("--force", action="store_true", help=_("start even if settings choose another credential"))
-    parser.add_argument("name", metavar=_("NAME"), help=_("the account; everything behind it belongs to claude"))
+    parser.add_argument(
+        "name",
+        metavar=_("NAME"),
+        nargs="?",
+        help=_("the account (without one: whom this folder is bound to); everything behind it belongs to claude"),
+    )
     parser.set_defaults(run=launch)
     parser = add_command(
         subparsers,
@@ -60,12 +67,29 @@ def execute(arguments: argparse.Namespace) -> NoReturn:
     _execute(arguments.name, arguments.passed_on)
 
 
-def _launch(name: str, arguments: list[str], *, force: bool) -> NoReturn:
-    account = db.find_account(name)
-    planned = launching.plan(account.id, arguments, cwd=os.getcwd(), environ=os.environ, force=force)
+def _launch(name: str | None, arguments: list[str], *, force: bool) -> NoReturn:
+    cwd = os.getcwd()
+    account = db.find_account(name) if name is not None else _account_of(cwd)
+    try:
+        planned = launching.plan(account.id, arguments, cwd=cwd, environ=os.environ, force=force)
+    except launching.BoundElsewhere as error:
+        if not confirmed(_("{problem}. Go on as {name}?", problem=error.message, name=printable(account.name))):
+            raise
+        planned = launching.plan(account.id, arguments, cwd=cwd, environ=os.environ, anywhere=True)
+    running_sessions.record(account, os.getpid(), cwd, running_sessions.SHELL)
     for notice in planned.notices:
         say(notice)
     programs.become(planned.program, planned.argv, planned.env)
+
+
+def _account_of(folder: str) -> db.Account:
+    bound = bindings.nearest(folder)
+    if bound is None:
+        raise InvalidInput(
+            _("launch whom? this folder belongs to no account"),
+            _("name one: claude-accounts launch NAME; or bind the folder: claude-accounts bind NAME"),
+        )
+    return db.get_account(bound.account_id)
 
 
 def _execute(name: str, command: list[str]) -> NoReturn:

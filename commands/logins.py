@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import claude_code
 import credentials_store
 import db
-from commands import add_command, keep_aliases_current
-from commands.tables import time_left
-from messages import AccountsError, InvalidInput, NotFound, _, printable, say
+import running_sessions
+from clocks import time_left
+from commands import add_command, confirmed, keep_aliases_current
+from messages import AccountsError, InvalidInput, NotFound, _, plural, printable, say
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +31,11 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument("name", metavar=_("NAME"))
     parser.add_argument("--new", action="store_true", help=_("sign in afresh, in private: ~/.claude stays as it is"))
     parser.add_argument("--force", action="store_true", help=_("accept another identity than the account has"))
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--durable", action="store_true", help=_("sessions renew the login themselves, in a private store")
+    )
+    way.add_argument("--injected", action="store_true", help=_("sessions get one access token, as long as it lasts"))
     parser.set_defaults(run=login)
     parser = add_command(
         subparsers,
@@ -51,13 +57,18 @@ def login(arguments: argparse.Namespace) -> None:
         raise InvalidInput(
             _("{name} is {kind}", name=name, kind=_("an API key account")), f"claude-accounts update {name} --key -"
         )
-    found = None if arguments.new else credentials_store.read_login(credentials_store.store_folder(os.environ))
+    durable = _wants_durable(existing, arguments)
+    # A login that renews itself must have no second owner: Claude Code's own one is never taken for it.
+    asked = arguments.new or durable
+    found = None if asked else credentials_store.read_login(credentials_store.store_folder(os.environ))
     private = found is None
     if found is None:
-        found = _private_login(name, asked=arguments.new)
+        found = _private_login(name, asked=asked)
     account = existing or db.add_account(name, db.OAUTH)
     try:
         account = db.capture_oauth_tokens(account.id, login=found if private else None, force=arguments.force)
+        if durable != account.durable:
+            account = db.set_durable(account.id, durable)
     except BaseException:
         if not existing:
             # Whoever could not log in did not ask for an empty account.
@@ -67,10 +78,25 @@ def login(arguments: argparse.Namespace) -> None:
     _describe_login(account, private)
 
 
+def _wants_durable(existing: db.Account | None, arguments: argparse.Namespace) -> bool:
+    """Tell which way the account's sessions shall get their login; a person is asked once, with the first login."""
+    if arguments.durable or arguments.injected:
+        return bool(arguments.durable)
+    if existing and (existing.durable or existing.masked_key):
+        return existing.durable
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    say(_("A session can renew its login by itself, for weeks, in a private store of this account (recommended);"))
+    say(_("or it gets one access token, and ends with it after about 8 hours."))
+    return confirmed(_("Shall sessions renew the login themselves?"), default=True)
+
+
 def refresh(arguments: argparse.Namespace) -> int:
     """Refresh one account or all; with all, one failure does not keep the others from it."""
     if not arguments.all:
-        _describe_refresh(db.refresh_oauth_token(db.find_account(arguments.name).id))
+        account = db.find_account(arguments.name)
+        _describe_refresh(db.refresh_oauth_token(account.id))
+        _describe_sessions(account)
         return 0
     failures = 0
     for account in db.list_accounts():
@@ -122,9 +148,34 @@ def _describe_login(account: db.Account, private: bool) -> None:
     others = db.accounts_of_login(account.id)
     if others:
         say(_("  The same login is stored as {names}; they refresh together.", names=printable(", ".join(others))))
+    if account.durable:
+        say(_("  Sessions renew it by themselves, in a private store of this account."))
     if not private:
         say(_("  It is shared with ~/.claude: `claude auth logout` there ends it here too."))
     say(_("  Use it: claude-{name}", name=name))
+
+
+def _describe_sessions(account: db.Account) -> None:
+    """Say what a refresh means for sessions that are running."""
+    sessions = running_sessions.listed(account.id)
+    if not sessions:
+        return
+    name = printable(account.name)
+    if account.durable:
+        text = plural(
+            "  {count} session of {name} is running and takes the new token up by itself",
+            "  {count} sessions of {name} are running and take the new token up by themselves",
+            len(sessions),
+            name=name,
+        )
+    else:
+        text = plural(
+            "  {count} session of {name} is running on: it keeps the token that it was started with",
+            "  {count} sessions of {name} are running on: they keep the token that they were started with",
+            len(sessions),
+            name=name,
+        )
+    say(text)
 
 
 def _describe_refresh(account: db.Account, prefix: str = "") -> None:

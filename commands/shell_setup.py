@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import db
 import rc_files
 import shell
-from commands import add_command
-from messages import _, printable, say
+import status_line
+from commands import add_command, confirmed
+from messages import AccountsError, InvalidInput, _, printable, say
 
 if TYPE_CHECKING:
     import argparse
@@ -31,10 +33,14 @@ def register(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "install",
-        help=_("let your shells read the aliases"),
-        example="claude-accounts install --dry-run",
+        help=_("let your shells read the aliases, or Claude Code show whose session it is"),
+        example="claude-accounts install --dry-run\nclaude-accounts install --statusline",
     )
     parser.add_argument("--dry-run", action="store_true", help=_("show what would change and change nothing"))
+    parser.add_argument(
+        "--statusline", action="store_true", help=_("set Claude Code's status line instead (asks first)")
+    )
+    parser.add_argument("--yes", "-y", action="store_true", help=_("with --statusline: do not ask"))
     parser.set_defaults(run=install)
     parser = add_command(
         subparsers,
@@ -63,6 +69,9 @@ def print_aliases(arguments: argparse.Namespace) -> None:
 
 def install(arguments: argparse.Namespace) -> None:
     """Write the alias files and put one line into the files of the user's shells."""
+    if arguments.statusline:
+        _install_status_line(arguments)
+        return
     if arguments.dry_run:
         _show(rc_files.plan_install(os.environ))
         return
@@ -79,9 +88,25 @@ def install(arguments: argparse.Namespace) -> None:
     say(_("  Use them now: source {path}", path=printable(shell.alias_path(kind))))
 
 
+def _install_status_line(arguments: argparse.Namespace) -> None:
+    change = status_line.plan_install(os.environ)
+    if change is None:
+        say(_("  Claude Code shows it already."))
+    elif arguments.dry_run:
+        print(change.describe())
+    elif arguments.yes or confirmed(_("Set the status line in {path}?", path=printable(change.path))):
+        rc_files.apply([change])
+        say(_("✓ Claude Code shows the account in its status line: {path}", path=printable(change.path)))
+    else:
+        raise AccountsError(_("nothing was changed"), "claude-accounts install --statusline --yes")
+
+
 def uninstall(arguments: argparse.Namespace) -> None:
-    """Take our line out, byte for byte, and the alias files away."""
+    """Take our line out, byte for byte, the alias files away, and the status line where it is ours."""
     changes = rc_files.plan_uninstall(os.environ)
+    with suppress(InvalidInput):
+        # Settings that are no JSON hold nothing of ours.
+        changes += [change for change in [status_line.plan_uninstall(os.environ)] if change]
     if arguments.dry_run:
         _show(changes)
         return

@@ -1,22 +1,10 @@
-"""How accounts and times look on a terminal: columns that line up, spans a person reads, colour where it is wanted."""
+"""How accounts look on a terminal: columns that line up, colour where it is wanted."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 import unicodedata
-
-
-def time_left(moment_ms: int) -> str:
-    """Return the span until `moment_ms` (epoch milliseconds): `45s`, `12m`, `3h59m`, `12d3h`; `0s` when it is over."""
-    seconds = max(0, int(moment_ms / 1000 - time.time()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if days:
-        return f"{days}d{hours % 24}h"
-    if hours:
-        return f"{hours}h{minutes % 60:02d}m"
-    return f"{minutes}m" if minutes else f"{seconds}s"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -171,7 +171,7 @@ def test_a_killed_holder_of_the_lock_keeps_nobody_waiting(endpoint: TokenEndpoin
     account = expired_account(endpoint)
     program = (
         "import sys, db, login_refresh, account_rows\n"
-        "with login_refresh._login_lock(account_rows.reread(sys.argv[1])):\n"
+        "with login_refresh.login_lock(account_rows.reread(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
     )

@@ -1,7 +1,6 @@
 """Ends in the middle: a command is killed, or its disk is full, before any one of its calls to the system.
 
-A command counts the calls that our storage modules make into C (files, SQLite, encryption) and meets its end before
-the chosen one; the tests sweep over all of them.
+crash_points.py says how; the tests sweep over all of the calls.
 """
 
 from __future__ import annotations
@@ -13,73 +12,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import PROJECT, Cli, command_line
+from crash_points import age_locks, count_calls, move_home, run, sweep
 from stored import KEY, expired_account, stored_pair
 from test_login_refresh import write_store
 from token_endpoint import TokenEndpoint, in_hours
 
 import db
 import storage
-
-STEPS = 30
-HARNESS = """
-import os, resource, signal, sys
-sys.path.insert(0, sys.argv[1])
-end, at = sys.argv[2], int(sys.argv[3])
-import cli
-count = 0
-OURS = {"storage.py", "private_files.py", "credentials_store.py", "login_refresh.py", "account_rows.py", "rc_files.py"}
-
-def watch(frame, event, argument):
-    global count
-    if event == "c_call" and os.path.basename(frame.f_code.co_filename) in OURS:
-        count += 1
-        if count == at and end == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        elif count == at:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-
-sys.setprofile(watch)
-code = cli.main(sys.argv[4:])
-sys.setprofile(None)
-print(count)
-sys.exit(code)
-"""
-
-
-def run(end: str, at: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that is killed, or finds the disk full, before the call of that number; 0 is no call."""
-    return subprocess.run(
-        [sys.executable, "-c", HARNESS, str(PROJECT), end, str(at), *words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def count_calls(*words: str) -> int:
-    """Return how many calls the command makes when nothing happens to it."""
-    finished = run("killed", 0, *words)
-    assert finished.returncode == 0, finished.stderr
-    return int(finished.stdout.split()[-1])
-
-
-def sweep(total: int, steps: int = STEPS) -> Iterator[int]:
-    """Give call numbers from the first to the last, evenly."""
-    yield from sorted({1 + round(number * (total - 1) / (steps - 1)) for number in range(steps)})
-
-
-def move_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> Path:
-    """Go to an empty home of its own and return it."""
-    home = tmp_path / name
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    return home
 
 
 def test_first_command_killed_anywhere_leaves_a_home_that_works(
@@ -127,13 +70,6 @@ def share(endpoint: TokenEndpoint, home: Path, family: str) -> Path:
     return write_store(home, accessToken=access, refreshToken=refresh, expiresAt=in_hours(-1))
 
 
-def age_locks(folder: Path) -> None:
-    """Let a minute pass for the locks of a process that is gone."""
-    for lock in (folder / ".oauth_refresh.lock", folder.with_name(folder.name + ".lock")):
-        if lock.exists():
-            os.utime(lock, (time.time() - 61, time.time() - 61))
-
-
 @pytest.mark.parametrize("end", ["killed", "full"])
 def test_refresh_that_ends_anywhere_leaves_one_whole_pair(
     endpoint: TokenEndpoint, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
@@ -167,6 +103,9 @@ def test_refresh_that_ends_anywhere_leaves_one_whole_pair(
             # What was stored is what works.
             assert again.returncode == 0, (at, again.stderr)
             assert endpoint.reused == [], at
+            # What the crash kept from Claude Code's file is made up for.
+            mended = json.loads(file.read_text())["claudeAiOauth"]
+            assert (mended["accessToken"], mended["refreshToken"]) == stored_pair(), at
         else:
             # The answer was lost with the process: the endpoint says so, once, and so do we.
             assert again.returncode == 1 and "claude-accounts login" in again.stderr, (at, again.stderr)

@@ -1,0 +1,196 @@
+"""The commands about sessions: who am I in here, the status line, what runs, which folder belongs to whom."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import running_sessions
+import usage
+from account_rows import now_ms
+from clocks import time_left
+from commands import add_command
+from messages import AccountsError, _, printable, say
+
+if TYPE_CHECKING:
+    import argparse
+
+    from commands import Subparsers
+
+_LARGEST_STATUS = 1024 * 1024
+_COLOURS = {"green": 32, "yellow": 33, "red": 31}
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add `whoami`, `statusline`, `sessions`, `bind`, `unbind` and `bindings`."""
+    parser = add_command(
+        subparsers,
+        "whoami",
+        help=_("say which account claude would use here, and why"),
+        example="claude-accounts whoami",
+    )
+    parser.add_argument("--json", action="store_true", help=_("print JSON"))
+    parser.set_defaults(run=whoami)
+    parser = add_command(
+        subparsers,
+        "statusline",
+        help=_("print Claude Code's status line: account, model, used limits (reads its JSON on standard input)"),
+        example="claude-accounts statusline < status.json",
+    )
+    parser.set_defaults(run=statusline)
+    parser = add_command(
+        subparsers, "sessions", help=_("list the running sessions that we started"), example="claude-accounts sessions"
+    )
+    parser.add_argument("--json", action="store_true", help=_("print JSON"))
+    parser.set_defaults(run=sessions)
+    parser = add_command(
+        subparsers,
+        "bind",
+        help=_("let a folder and all below belong to an account"),
+        example="claude-accounts bind work ~/projects/work",
+    )
+    parser.add_argument("name", metavar=_("NAME"))
+    parser.add_argument("folder", metavar=_("DIR"), nargs="?", default=".")
+    parser.set_defaults(run=bind)
+    parser = add_command(
+        subparsers,
+        "unbind",
+        help=_("let a folder belong to no account"),
+        example="claude-accounts unbind ~/projects/work",
+    )
+    parser.add_argument("folder", metavar=_("DIR"), nargs="?", default=".")
+    parser.set_defaults(run=unbind)
+    parser = add_command(
+        subparsers,
+        "bindings",
+        help=_("list the folders that belong to an account"),
+        example="claude-accounts bindings",
+    )
+    parser.add_argument("--json", action="store_true", help=_("print JSON"))
+    parser.set_defaults(run=bindings_list)
+
+
+def whoami(arguments: argparse.Namespace) -> int:
+    """Print the account of this session or shell; exit 1 when claude would use none that we know of."""
+    import json
+
+    import identity
+
+    found = identity.here(os.environ, os.getcwd())
+    if arguments.json:
+        print(json.dumps({"schema_version": 1} | found._asdict() | {"overrides": list(found.overrides)}, indent=2))
+        return 0 if found.account else 1
+    lines = [
+        (_("Account"), printable(found.account) or _("none of ours")),
+        (_("Type"), found.kind),
+        (_("How it got here"), found.source),
+    ]
+    for label, value in lines:
+        if value:
+            print(_("{label}: {value}", label=label, value=value))
+    for place in found.overrides:
+        print(_("{label}: {value}", label=_("Overridden by"), value=place))
+    return 0 if found.account else 1
+
+
+def statusline(_arguments: argparse.Namespace | None = None) -> int:
+    """Print one line for Claude Code's `statusLine` setting; whatever comes in, a line goes out."""
+    import json
+
+    name = os.environ.get("CLAUDE_ACCOUNT", "")
+    try:
+        status = json.loads(sys.stdin.buffer.read(_LARGEST_STATUS))
+    except (ValueError, RecursionError):
+        status = {}
+    status = status if isinstance(status, dict) else {}
+    now = now_ms()
+    told = usage.told(status, now)
+    if name and told:
+        # A status line has nowhere to say that something could not be kept; doctor does.
+        with suppress(AccountsError):
+            usage.remember(name, told)
+    model = status.get("model")
+    model_name = model.get("display_name") if isinstance(model, dict) else ""
+    parts = [f"● {printable(name)}" if name else _("○ no account of ours")]
+    if isinstance(model_name, str) and model_name:
+        parts.append(printable(model_name)[:40])
+    parts += [limit_text(each, now) for each in told if not usage.is_over(each, now)]
+    print("  ".join(parts))
+    return 0
+
+
+def limit_text(each: usage.Usage, now: int) -> str:
+    """Return one limit for a status line, in the colour of its urgency: `5h 42% ↻1h10m`."""
+    label = {"five_hour": _("5h"), "seven_day": _("7d")}[each.period]
+    colour = "red" if each.percent >= 90 else "yellow" if each.percent >= 70 else "green"
+    resets = f" ↻{time_left(each.resets_at)}" if each.resets_at > now else ""
+    text = f"{label} {each.percent:.0f}%{resets}"
+    # Claude Code shows colours here although this is no terminal.
+    return text if os.environ.get("NO_COLOR") else f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def sessions(arguments: argparse.Namespace) -> None:
+    """Print the sessions that run now."""
+    found = running_sessions.listed()
+    if arguments.json:
+        import json
+
+        print(json.dumps({"schema_version": 1, "sessions": [each._asdict() for each in found]}, indent=2))
+        return
+    if not found:
+        say(_("no session is running that was started from here"))
+        return
+    import time
+
+    from commands.tables import table
+
+    header = [_("PID"), _("ACCOUNT"), _("FOLDER"), _("SINCE"), _("STARTED FROM"), _("TOKEN ENDS IN")]
+    rows = [
+        [
+            str(each.pid),
+            printable(each.account_name),
+            printable(each.folder),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(each.since / 1000)),
+            _("web") if each.origin == running_sessions.WEB else _("shell"),
+            time_left(each.token_ends) if each.token_ends else "-",
+        ]
+        for each in found
+    ]
+    print(table(header, rows))
+
+
+def bind(arguments: argparse.Namespace) -> None:
+    """Bind a folder to an account."""
+    import bindings
+    import db
+
+    bound = bindings.bind(db.find_account(arguments.name).id, arguments.folder)
+    say(_("✓ {folder} belongs to {name}", folder=printable(bound.folder), name=printable(bound.account_name)))
+
+
+def unbind(arguments: argparse.Namespace) -> None:
+    """Take a folder's binding away."""
+    import bindings
+
+    bound = bindings.unbind(arguments.folder)
+    say(_("✓ {folder} belongs to no account any more", folder=printable(bound.folder)))
+
+
+def bindings_list(arguments: argparse.Namespace) -> None:
+    """Print all bindings."""
+    import bindings
+    from commands.tables import table
+
+    found = bindings.listed()
+    if arguments.json:
+        import json
+
+        shown = [{"folder": each.folder, "account": each.account_name} for each in found]
+        print(json.dumps({"schema_version": 1, "bindings": shown}, indent=2))
+    elif not found:
+        say(_("no folder is bound; bind one: claude-accounts bind NAME DIR"))
+    else:
+        header = [_("FOLDER"), _("ACCOUNT")]
+        print(table(header, [[printable(each.folder), printable(each.account_name)] for each in found]))
