@@ -338,14 +338,14 @@ def accounts_of_login(account_id: str) -> list[str]:
         ]
 
 
-def export_accounts(*, refresh_tokens: bool = True) -> list[dict[str, Any]]:
+def export_accounts(*, refresh_tokens: bool = True, current: bool = True) -> list[dict[str, Any]]:
     """Return every account with its decrypted credential: the earlier program's keys, plus what is known of the login.
 
-    Without `refresh_tokens` the copy cannot refresh, and so cannot spend what this machine needs.
+    Without `refresh_tokens` the copy cannot refresh, and so cannot spend what this machine needs. With `current`, what
+    sessions have renewed since is taken over first; a store in trouble leaves what we hold.
     """
-    for account in list_accounts():
+    for account in list_accounts() if current else []:
         if account.durable and account.has_refresh:
-            # What Claude Code has renewed since is what counts; a store in trouble leaves what we hold.
             with suppress(AccountsError):
                 login_refresh.current(account_rows.reread(account.id))
     with storage.reading() as connection:

@@ -15,6 +15,7 @@ import claude_code
 import claude_settings
 import credentials_store
 import db
+import durable_store
 import programs
 import rc_files
 import shell
@@ -96,7 +97,8 @@ def _files() -> Iterator[Check]:
         return
     open_ones = []
     # The folder may be a link, which has no mode of its own; a link in it opens nothing that was not open.
-    for path in (os.path.realpath(folder), *(entry.path for entry in os.scandir(folder) if not entry.is_symlink())):
+    inside = (os.path.join(place, name) for place, names, files in os.walk(folder) for name in (*names, *files))
+    for path in (os.path.realpath(folder), *(path for path in inside if not os.path.islink(path))):
         try:
             status = os.lstat(path)
         except FileNotFoundError:
@@ -125,7 +127,7 @@ def _database() -> Iterator[Check]:
 
 def _key() -> Iterator[Check]:
     # Decrypts every stored credential: one foreign value among good ones is found too.
-    exported = db.export_accounts()
+    exported = db.export_accounts(current=False)
     if exported:
         counted = plural("{count} account", "{count} accounts", len(exported))
         yield Check("key", "ok", _("the key fits ({counted})", counted=counted))
@@ -189,6 +191,19 @@ def _store() -> Iterator[Check]:
         yield Check("store", "ok", _("Claude Code itself is signed in as {whose}", whose=printable(whose)))
 
 
+def _stores() -> Iterator[Check]:
+    durable = [account for account in db.list_accounts() if account.durable and account.has_refresh]
+    for account in durable:
+        # What is wrong with one is told by _guarded, with its path, by the same words as at a launch.
+        if credentials_store.read_tokens(durable_store.folder_of(account.id)) is None and not account.login_ended:
+            name = printable(account.name)
+            message = _("the store of {name} holds no login; the next launch makes it anew", name=name)
+            yield Check("stores", "warn", message)
+    if durable:
+        counted = plural("{count} durable account", "{count} durable accounts", len(durable))
+        yield Check("stores", "ok", counted)
+
+
 def _tokens() -> Iterator[Check]:
     now = int(time.time() * 1000)
     for account in db.list_accounts():
@@ -225,4 +240,4 @@ def _clock() -> Iterator[Check]:
         yield Check("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S %Z"))
 
 
-_LOOKS = (_files, _database, _key, _claude, _environment, _settings, _store, _tokens, _aliases, _clock)
+_LOOKS = (_files, _database, _key, _claude, _environment, _settings, _store, _stores, _tokens, _aliases, _clock)

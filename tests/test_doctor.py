@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Cli, write_program
-from token_endpoint import in_hours
+from stored import expired_account
+from token_endpoint import TokenEndpoint, in_hours
 
 import db
+import durable_store
 
 KEY = "sk-ant-api03-" + "k" * 60
 ACCESS = "sk-ant-oat01-" + "a" * 60
@@ -115,6 +117,23 @@ def test_a_clock_that_went_back_is_found(cli: Cli, home: Path) -> None:
         connection.execute("UPDATE accounts SET last_used = '2999-01-01 00:00:00' WHERE id = ?", (account.id,))
     connection.close()
     assert findings(cli)["clock"][0]["state"] == "fail"
+
+
+def test_durable_stores_are_looked_at_and_left(cli: Cli, endpoint: TokenEndpoint) -> None:
+    account = db.set_durable(expired_account(endpoint).id, True)
+    path = Path(durable_store.folder_of(account.id), ".credentials.json")
+    assert "1 durable account" in cli("doctor").stdout
+    path.write_text(path.read_text().replace("family", "renewed"))
+    before = db.change_mark()
+    cli("doctor")
+    assert db.change_mark() == before
+    path.chmod(0o644)
+    assert str(path) in cli("doctor").stdout
+    path.write_text("{")
+    finding = cli("doctor")
+    assert finding.returncode == 1 and f"{path} is not understood" in finding.stdout
+    path.unlink()
+    assert "holds no login" in cli("doctor").stdout
 
 
 def test_doctor_changes_nothing_of_the_accounts(cli: Cli, home: Path) -> None:
