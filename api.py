@@ -27,12 +27,15 @@ from messages import (
     StoreBusy,
     _,
 )
+from terminal_images import LARGEST_IMAGE
 
 COOKIE = "claude_accounts_session"
 # Under this name the server that runs us keeps what wants to hear that a body has arrived in whole.
 BODY_READ = "claude_accounts.body_read"
 LARGEST_BODY = 64 * 1024
 LARGEST_IMPORT = 16 * 1024 * 1024
+# By endpoint, where more than usual is wanted.
+_LARGEST = {"accounts.import_accounts": LARGEST_IMPORT, "folders.keep_image": LARGEST_IMAGE}
 # Every other AccountsError says that the account is not in a state for what was asked.
 _STATUSES: dict[type[AccountsError], int] = {
     InvalidInput: 400,
@@ -87,20 +90,34 @@ def body(schema: str) -> dict[str, Any]:
     return openapi.check_body({} if data is None else data, schema)
 
 
+def raw_body() -> bytes:
+    """Return the request's body as it came, whole."""
+    raw = request.get_data(cache=False)
+    told: Callable[[], None] | None = request.environ.get(BODY_READ)
+    if told is not None:
+        told()
+    if request.content_length is None and len(raw) >= (request.max_content_length or 0):
+        # A body without a length was cut where it passed the limit.
+        _refuse(413, _("the body is too large"))
+    return raw
+
+
+def image_body() -> bytes:
+    """Return the picture that the body is. Raises UnsupportedMediaType when it is not announced as one."""
+    raw = raw_body()
+    if request.mimetype not in openapi.IMAGE_TYPES:
+        _refuse(415, _("the body must be a picture: {types}", types=", ".join(openapi.IMAGE_TYPES)))
+    return raw
+
+
 def json_body() -> Any:
     """Return the request's JSON, None when it has no body.
 
     Raises InvalidInput for what is no JSON, UnsupportedMediaType when it is not announced as application/json.
     """
-    raw = request.get_data(cache=False)
-    told: Callable[[], None] | None = request.environ.get(BODY_READ)
-    if told is not None:
-        told()
+    raw = raw_body()
     if not raw:
         return None
-    if request.content_length is None and len(raw) >= (request.max_content_length or 0):
-        # A body without a length was cut where it passed the limit.
-        _refuse(413, _("the body is too large"))
     if request.mimetype != "application/json":
         _refuse(415, _("the body must be application/json"))
     try:
@@ -147,7 +164,7 @@ def ok() -> Response:
 
 
 def _limit_body() -> None:
-    request.max_content_length = LARGEST_IMPORT if request.path == "/api/import" else LARGEST_BODY
+    request.max_content_length = _LARGEST.get(request.endpoint or "", LARGEST_BODY)
     length = request.content_length
     if length is not None and length > request.max_content_length:
         _refuse(413, _("the body is too large"))

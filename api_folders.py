@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 import db
-from api import body, ok, parts
+from api import body, image_body, ok, parts
 from messages import InvalidInput, NotFound, _, printable
 
 blueprint = Blueprint("folders", __name__, url_prefix="/api")
@@ -51,6 +51,13 @@ def stop_terminal(terminal_id: str) -> Response:
     body("Nothing")
     parts().terminals.stop(terminal_id)
     return ok()
+
+
+@blueprint.post("/terminals/<terminal_id>/images")
+def keep_image(terminal_id: str) -> tuple[Response, int]:
+    """Keep a picture where the program in a terminal can read it; it goes when the terminal ends."""
+    path = parts().terminals.keep_image(terminal_id, image_body())
+    return jsonify({"path": path}), 201
 
 
 def absolute(text: str) -> str:

@@ -43,6 +43,7 @@ USAGE = _whole(
         "seen_at": MOMENT,
     }
 )
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Nothing": _object({}),
     "Ok": _whole({"ok": FLAG}),
@@ -108,6 +109,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         }
     ),
     "Folder": _object({"folder": TEXT}, ("folder",)),
+    "Path": _whole({"path": TEXT}),
     "NewBinding": _object({"folder": TEXT, "account_id": TEXT}, ("folder", "account_id")),
     "Binding": _whole({"folder": TEXT, "account_id": TEXT, "account_name": TEXT}),
     "TokenStatus": _whole(
@@ -192,6 +194,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
         {"type": "array", "items": {"type": "object"}},
         (),
     ),
+    ("post", "/api/terminals/{terminal_id}/images"): ("Keep a picture for a terminal", "Image", 201, "Path", (404,)),
     ("post", "/api/terminals/{terminal_id}/stop"): ("End a web terminal", "Nothing", 200, "Ok", (404,)),
 }
 PUBLIC = ("/healthz", "/api/auth/status", "/api/auth/setup", "/api/auth/login")
@@ -225,7 +228,7 @@ _FAILURES = {
     404: "There is no such account, folder or terminal",
     409: "The name is taken, or the account is not in a state for this",
     413: "The body is too large",
-    415: "The body is not application/json",
+    415: "The body is not application/json, or not a picture where one is wanted",
     429: "Too many wrong passwords; Retry-After says how many seconds to wait",
     502: "The token endpoint failed",
     503: "The accounts database or a lock cannot be used right now",
@@ -305,7 +308,11 @@ def _operation(
     if parameters:
         found["parameters"] = parameters
     codes = {403, *failures}
-    if body is not None:
+    if body == "Image":
+        binary = {"schema": {"type": "string", "contentEncoding": "binary"}}
+        found["requestBody"] = {"required": True, "content": dict.fromkeys(IMAGE_TYPES, binary)}
+        codes |= {400, 413, 415, 503}
+    elif body is not None:
         needed = body == "Export" or "required" in SCHEMAS[body]
         found["requestBody"] = {"required": needed, "content": _json(f"#/components/schemas/{body}")}
         codes |= {400, 413, 415, 503}
@@ -315,7 +322,7 @@ def _operation(
         found["security"] = []
     else:
         codes.add(401)
-    if body and "assword" in str(SCHEMAS[body]):
+    if body and "assword" in str(SCHEMAS.get(body)):
         codes.add(429)
     schema = {"$ref": f"#/components/schemas/{answer}"} if isinstance(answer, str) else answer
     responses: dict[str, Any] = {

@@ -26,6 +26,7 @@ import running_sessions
 from messages import LANGUAGES, AccountsError, InvalidInput, NotFound, _, printable, use_language
 from terminal import Terminal, terminal_environment
 from terminal_connection import Connection, Stream
+from terminal_images import Images
 from terminal_login import Login, begin_login
 from terminals import Terminals
 from web_socket import WebSocket
@@ -60,6 +61,7 @@ class TerminalEvents:
         self._connections: dict[str, Connection] = {}
         self._about: dict[str, dict[str, Any]] = {}
         self._logins: dict[str, Login] = {}
+        self._images = Images()
         self._list_changed = threading.Event()
         self._thread: threading.Thread | None = None
         terminals.on_change = self._list_changed.set
@@ -87,6 +89,15 @@ class TerminalEvents:
         """End a terminal. Raises NotFound."""
         self.terminals.stop(terminal_id)
 
+    def keep_image(self, terminal_id: str, data: bytes) -> str:
+        """Store a picture that the program in a terminal shall read, and return its path.
+
+        Raises NotFound for a terminal that has ended, InvalidInput for what is no picture.
+        """
+        if self.terminals.get(terminal_id).ended:
+            raise NotFound(_("there is no such terminal (any more)"))
+        return self._images.keep(terminal_id, data)
+
     def stop_all(self, seconds: float = 9.0) -> bool:
         """End all terminals, wait up to `seconds`, and tell whether nothing is left."""
         deadline = time.monotonic() + seconds
@@ -95,6 +106,7 @@ class TerminalEvents:
             logins = list(self._logins.values())
         for login in logins:
             nothing_left &= login.wait(max(0.0, deadline - time.monotonic()))
+        self._images.close()
         return nothing_left
 
     def disconnect(self, sid: str) -> None:
@@ -312,9 +324,11 @@ class TerminalEvents:
                 gone = {sid: connection for sid, connection in self._connections.items() if connection.is_closed}
                 for sid in gone:
                     del self._connections[sid]
-                known = {terminal.id for terminal, _viewers in self.terminals.overview()}
+                everything = [terminal for terminal, _viewers in self.terminals.overview()]
+                known = {terminal.id for terminal in everything}
                 self._about = {key: about for key, about in self._about.items() if key in known}
                 self._logins = {key: login for key, login in self._logins.items() if key in known}
+            self._images.forget_all_but({terminal.id for terminal in everything if not terminal.ended})
             for connection in gone.values():
                 # Its writing thread may be waiting for a client that does not read.
                 connection.abort()

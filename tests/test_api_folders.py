@@ -9,6 +9,8 @@ import pytest
 from dashboard import Dashboard, add, set_up
 
 import db
+from messages import InvalidInput
+from terminal_images import LARGEST_IMAGE, Images
 
 
 @pytest.fixture
@@ -100,3 +102,28 @@ def test_unknown_terminal_is_404(dashboard: Dashboard) -> None:
     """INP-07"""
     assert dashboard.client.get("/api/terminals").get_json() == []
     assert dashboard.client.post("/api/terminals/none/stop").status_code == 404
+
+
+def test_picture_needs_a_terminal_a_type_and_a_size(dashboard: Dashboard) -> None:
+    client = dashboard.client
+    path = "/api/terminals/none/images"
+    png = b"\x89PNG\r\n\x1a\n"
+    assert client.post(path, data=png, content_type="image/png").status_code == 404
+    assert client.post(path, data=png, content_type="text/html").status_code == 415
+    assert client.post(path, data=png, content_type="application/json").status_code == 415
+    assert client.post(path, data=bytes(LARGEST_IMAGE + 1), content_type="image/png").status_code == 413
+
+
+def test_pictures_of_a_terminal_are_the_newest_and_go_with_it() -> None:
+    images = Images()
+    paths = [images.keep("one", b"GIF89a" + bytes([number])) for number in range(52)]
+    other = images.keep("two", b"\xff\xd8\xff")
+    assert [Path(path).exists() for path in paths] == [False] * 2 + [True] * 50
+    assert other.endswith(".jpg") and images.keep("two", b"RIFF\0\0\0\0WEBP").endswith(".webp")
+    for nothing in (b"", b"\x89PNG", b"<svg/>", b"RIFF\0\0\0\0WAVE"):
+        with pytest.raises(InvalidInput):
+            images.keep("one", nothing)
+    images.forget_all_but({"two"})
+    assert not Path(paths[-1]).exists() and Path(other).exists()
+    images.close()
+    assert not Path(other).parent.parent.exists()

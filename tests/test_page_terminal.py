@@ -10,6 +10,7 @@ import pytest
 from browser import REFUSED, Server, Visitor, browser, libraries_cache, server, visiting
 from conftest import write_program
 from playwright.sync_api import Browser, Page, expect
+from terminal_server import wait_until
 
 __all__ = ["browser", "libraries_cache", "server"]
 
@@ -412,3 +413,41 @@ def test_failed_sign_in_says_so_and_can_be_tried_again(visitor: Visitor) -> None
     expect(login.locator("[data-name=login-open]")).to_be_visible()
     login.locator("[data-name=cancel-login]").click()
     expect(ended).to_be_visible(timeout=15_000)
+
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+GIVE = """([kind, type, name, base64]) => {
+    const data = new DataTransfer();
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    data.items.add(new File([bytes], name, {type}));
+    const about = {bubbles: true, cancelable: true};
+    const event = kind === 'paste' ? new ClipboardEvent('paste', {...about, clipboardData: data})
+        : new DragEvent('drop', {...about, dataTransfer: data});
+    document.querySelector('.pane:not([hidden]) .xterm').dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_picture_becomes_the_path_of_a_file_that_the_program_can_read(visitor: Visitor, kind: str) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    page.evaluate(GIVE, [kind, "image/png", "evil name;.png", PICTURE])
+    expect(rows(page)).to_contain_text("picture-")
+    page.keyboard.press("Enter")
+    expect(rows(page)).to_contain_text("said ")
+    shown = "".join(rows(page).locator("> div").all_inner_texts()).replace("\xa0", " ")
+    path = Path(re.findall(r"said (\S+picture-[0-9a-f]{8}\.png)", shown)[-1])
+    assert path.read_bytes().startswith(b"\x89PNG") and "evil" not in str(path)
+    assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
+    tell(page, "exit")
+    wait_until(lambda: not path.exists(), "the picture to go with its terminal")
+
+
+def test_what_is_no_picture_is_refused_in_words(visitor: Visitor) -> None:
+    visitor.expect(REFUSED)
+    page = visitor.open()
+    open_terminal(page)
+    page.evaluate(GIVE, ["drop", "text/html", "page.html", PICTURE])
+    expect(page.get_by_text("Only pictures")).to_be_visible()
+    page.evaluate(GIVE, ["drop", "image/png", "no.png", "bm8="])
+    expect(page.get_by_text("no PNG, JPEG, GIF or WebP")).to_be_visible()

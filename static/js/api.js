@@ -58,8 +58,9 @@ export function handleWith(handlers) {
 export async function request(method, path, body, options = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", "X-Language": language() };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const response = await answered(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const file = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = file ? body.type : "application/json";
+  const response = await answered(path, { method, headers, body: body === undefined ? undefined : file ? body : JSON.stringify(body) });
   const answer = await content(response);
   if (response.ok) return answer;
   if (response.status === 401 && options.asks !== false) {
@@ -112,3 +113,5 @@ export const refreshAccount = (id) => request("POST", `/api/accounts/${id}/refre
 export const captureAccount = (id, force = false) => request("POST", `/api/accounts/${id}/capture-oauth`, force ? { force } : {});
 /** @param {string} id @returns {Promise<{command: string}>} */
 export const launchCommand = (id) => request("POST", `/api/accounts/${id}/launch`, {});
+/** @param {string} terminalId @param {Blob} image @returns {Promise<{path: string}>} */
+export const keepImage = (terminalId, image) => request("POST", `/api/terminals/${terminalId}/images`, image);

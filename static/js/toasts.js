@@ -13,6 +13,11 @@ export function say(text) {
   show(text, "", false);
 }
 
+/** Say what cannot be. @param {string} text */
+export function refuse(text) {
+  show(text, "", true);
+}
+
 /** Say what went wrong and what helps. @param {unknown} error */
 export function complain(error) {
   if (error instanceof ServerAway) return; // the banner over the page says so already

@@ -1,6 +1,7 @@
 /** Owns one terminal on the page: its tab, its screen, and what it says when it ends or fails. */
 
 import { hue } from "../accounts.js";
+import { keepImage } from "../api.js";
 import { copyOf, named, setText } from "../elements.js";
 import { t, translate } from "../messages.js";
 import { Screen } from "./screen.js";
@@ -55,6 +56,7 @@ export class Pane {
       input: (data) => this.send(data),
       resize: (rows, cols) => this.emit("resize_terminal", { rows, cols }),
       parsed: (offset) => this.emit("terminal_ack", { offset }),
+      picture: async (file) => (this.id && !this.ended ? (await keepImage(this.id, file)).path : ""),
     });
     this.screen.setLive(this.socket.connected);
     this.screen.fit();

@@ -1,12 +1,16 @@
-/** Owns pasting and dropping: control characters taken out, many lines asked about. */
+/** Owns pasting and dropping: control characters taken out, many lines asked about, pictures handed on as files. */
 
 import { confirmed } from "../dialogs/dialog.js";
 import { t } from "../messages.js";
+import { complain, refuse } from "../toasts.js";
 
 /** @typedef {import("./screen.js").Screen} Screen */
 
 /** So many characters are asked about even where a program takes a paste as one piece. */
 const LONG = 20_000;
+/** What the server takes. */
+const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const LARGEST_PICTURE = 20 * 1024 * 1024;
 
 /** @param {HTMLElement} place @param {Screen} screen */
 export function onPaste(place, screen) {
@@ -14,13 +18,40 @@ export function onPaste(place, screen) {
   place.addEventListener("paste", (event) => {
     event.preventDefault();
     event.stopPropagation();
-    void paste(screen, event.clipboardData?.getData("text/plain") ?? "");
+    void take(screen, event.clipboardData);
   }, { capture: true });
   place.addEventListener("dragover", (event) => event.preventDefault());
   place.addEventListener("drop", (event) => {
     event.preventDefault();
-    void paste(screen, event.dataTransfer?.getData("text/plain") ?? "");
+    void take(screen, event.dataTransfer);
   });
+}
+
+/** Text is pasted; files are handed on, and what comes back are paths. @param {Screen} screen @param {DataTransfer | null} data */
+async function take(screen, data) {
+  const text = data?.getData("text/plain") ?? "";
+  if (text) return paste(screen, text);
+  const files = [...(data?.files ?? [])];
+  if (!files.length) return;
+  const pictures = files.filter((file) => PICTURES.includes(file.type));
+  if (pictures.length < files.length) refuse(t("only_pictures"));
+  for (const picture of pictures) {
+    if (picture.size > LARGEST_PICTURE) refuse(t("picture_too_large", { name: picture.name }));
+    else await keep(screen, picture);
+  }
+}
+
+/** @param {Screen} screen @param {File} picture */
+async function keep(screen, picture) {
+  try {
+    const path = await screen.out.picture(picture);
+    if (!path) return;
+    // As a terminal types the path of a file that is dropped on it.
+    screen.terminal.paste(path.replace(/[^\w@%+=:,./-]/g, "\\$&") + " ");
+    screen.focus();
+  } catch (error) {
+    complain(error);
+  }
 }
 
 /** @param {Screen} screen @param {string} text */

@@ -20,7 +20,7 @@ const WHO = "\x1bP>|xterm.js(6.0.0)\x1b\\";
 export class Screen {
   /**
    * @param {Libraries} libraries @param {HTMLElement} place
-   * @param {{input: (data: string | Uint8Array) => void, resize: (rows: number, cols: number) => void, parsed: (offset: number) => void}} out
+   * @param {{input: (data: string | Uint8Array) => void, resize: (rows: number, cols: number) => void, parsed: (offset: number) => void, picture: (file: File) => Promise<string>}} out
    */
   constructor(libraries, place, out) {
     this.out = out;
