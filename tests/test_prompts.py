@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 from conftest import Cli, command_line, write_program
 
+import db
+
 KEY = "sk-ant-api03-" + "k" * 40 + "ABCDEF"
 TOKEN = "sk-ant-oat01-" + "t" * 40 + "GHIJKL"
 DEADLINE = 30.0
@@ -203,13 +205,15 @@ def test_a_private_sign_in_has_the_terminal_and_its_login_is_kept(cli: Cli, prog
 import json, os, sys
 if input("Paste code here: ") != "right":
     sys.exit("Invalid code")
-login = {{"accessToken": "sk-ant-oat01-" + "a" * 40, "refreshToken": "sk-ant-ort01-" + "b" * 40,
+login = {{"accessToken": "sk-ant-oat01-" + "a" * 40, "refreshToken": f"sk-ant-ort01-{{os.getpid():040}}",
           "expiresAt": 4102444800000, "scopes": ["user:inference"]}}
 with open(os.environ["CLAUDE_CONFIG_DIR"] + "/.credentials.json", "w") as file:
     json.dump({{"claudeAiOauth": login}}, file)
 """,
     )
     with person("login", "client", "--new") as somebody:
+        somebody.reads("[Y/n] ")
+        somebody.types("n\r")
         somebody.reads("Paste code here: ")
         somebody.types("right\r")
         somebody.reads("Token captured")
@@ -218,8 +222,23 @@ with open(os.environ["CLAUDE_CONFIG_DIR"] + "/.credentials.json", "w") as file:
     assert names(cli) == ["client"]
     assert not (home / ".claude").exists()
     assert not list((home / ".claude-accounts").glob("private-logins/*"))
-    with person("login", "other", "--new") as somebody:
+    with person("login", "other", "--new", "--injected") as somebody:
         somebody.reads("Paste code here: ")
         somebody.types("wrong\r")
         assert somebody.waits() == 1
     assert names(cli) == ["client"]
+    assert not db.find_account("client").durable
+    with person("login", "third") as somebody:
+        somebody.reads("[Y/n] ")
+        somebody.types("\r")
+        somebody.reads("Paste code here: ")
+        somebody.types("right\r")
+        assert somebody.waits() == 0
+        assert "renew it by themselves" in somebody.seen
+    assert db.find_account("third").durable
+    # Once chosen, it is not asked again.
+    with person("login", "third") as somebody:
+        somebody.reads("Paste code here: ")
+        assert "[Y/n]" not in somebody.seen
+        somebody.types("right\r")
+        assert somebody.waits() == 0

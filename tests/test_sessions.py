@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PROJECT, Cli, assert_fails_cleanly, command_line, write_program
@@ -28,13 +29,17 @@ import usage
 from messages import InvalidInput
 
 STAYS = f"#!{sys.executable}\nimport sys\nprint('ready', flush=True)\nsys.stdin.read()\n"
-STATUS = {
-    "model": {"id": "x", "display_name": "Opus"},
-    "rate_limits": {
-        "five_hour": {"used_percentage": 42.4, "resets_at": in_hours(1) // 1000},
-        "seven_day": {"used_percentage": 91, "resets_at": in_hours(48) // 1000},
-    },
-}
+
+
+def status() -> dict[str, Any]:
+    """Return what Claude Code tells a status line: 42.4 % until in 90 minutes, 91 % until in 60 hours."""
+    return {
+        "model": {"id": "x", "display_name": "Opus"},
+        "rate_limits": {
+            "five_hour": {"used_percentage": 42.4, "resets_at": in_hours(1.5) // 1000},
+            "seven_day": {"used_percentage": 91, "resets_at": in_hours(60) // 1000},
+        },
+    }
 
 
 @pytest.fixture
@@ -207,17 +212,18 @@ def test_whoami_outside_tells_what_claude_would_use_and_what_overrides_it(
 
 
 def test_status_line_shows_account_model_and_limits_and_remembers_them(cli: Cli, work: db.Account) -> None:
-    line = cli("statusline", stdin=json.dumps(STATUS), env={"CLAUDE_ACCOUNT": "work", "NO_COLOR": "1"})
+    given_status = status()
+    line = cli("statusline", stdin=json.dumps(given_status), env={"CLAUDE_ACCOUNT": "work", "NO_COLOR": "1"})
     assert line.returncode == 0 and line.stderr == ""
-    assert re.fullmatch(r"● work  Opus  5h 42% ↻(59m|1h00m)  7d 91% ↻1d23h\n", line.stdout), line.stdout
+    assert re.fullmatch(r"● work  Opus  5h 42% ↻1h\d\dm  7d 91% ↻2d1\dh\n", line.stdout), line.stdout
     assert [(each.period, each.percent) for each in usage.of_all()[work.id]] == [("five_hour", 42.4), ("seven_day", 91)]
     assert "5h 42% · 7d 91%" in cli("list").stdout and "Used: 5h 42%" in cli("status", "work").stdout
     told = json.loads(cli("list", "--json").stdout)["accounts"][0]["usage"]
-    assert told[0]["resets_at"] == STATUS["rate_limits"]["five_hour"]["resets_at"] * 1000  # type: ignore[index]
+    assert told[0]["resets_at"] == given_status["rate_limits"]["five_hour"]["resets_at"] * 1000
 
 
 def test_status_line_colours_what_runs_out(cli: Cli, work: db.Account) -> None:
-    shown = cli("statusline", stdin=json.dumps(STATUS), env={"CLAUDE_ACCOUNT": "work"}).stdout
+    shown = cli("statusline", stdin=json.dumps(status()), env={"CLAUDE_ACCOUNT": "work"}).stdout
     assert "\x1b[32m5h 42%" in shown and "\x1b[31m7d 91%" in shown
 
 
@@ -271,7 +277,7 @@ def test_status_line_loads_no_cryptography(cli: Cli, work: db.Account) -> None:
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(PROJECT), json.dumps(STATUS)],
+        [sys.executable, "-c", program, str(PROJECT), json.dumps(status())],
         env=os.environ | {"CLAUDE_ACCOUNT": "work"},
         capture_output=True,
         text=True,
