@@ -4,6 +4,7 @@ import { copyOf, named, setIcon, setText } from "./elements.js";
 import { onSecond, showEnd, showLastUse } from "./countdown.js";
 import { chosenStatus, matching } from "./filter.js";
 import { keep, kept } from "./kept.js";
+import { showUsage } from "./usage.js";
 import { onLanguage, t, translate } from "./messages.js";
 import { account as accountOf, all, onAccounts } from "./store.js";
 
@@ -158,7 +159,8 @@ function showBusy(element, id) {
 
 /** @param {HTMLElement} element @param {Account} account */
 function showTimes(element, account) {
-  showEnd(named(element, "ends", HTMLTimeElement), account);
+  showEnd(named(element, "ends-label"), named(element, "ends", HTMLTimeElement), account);
+  showUsage(named(element, "usage"), account);
   showLastUse(named(element, "last-used", HTMLTimeElement), account);
 }
 
@@ -167,7 +169,7 @@ function tick() {
   for (const { element, account } of shown.values()) {
     showTimes(element, account);
     // The server's word is as old as the last load; a clock that ran out since then is seen here first.
-    const over = account.status === "valid" && account.auth_type === "oauth" && account.expires_at > 0 && account.expires_at <= now;
+    const over = account.status === "valid" && !account.durable && account.auth_type === "oauth" && account.expires_at > 0 && account.expires_at <= now;
     if (over && element.dataset.status === "valid") {
       element.dataset.status = "expired";
       setIcon(/** @type {HTMLElement} */ (element.querySelector(".status")), "expired");
@@ -189,7 +191,7 @@ function showLayout() {
 function kind(account) {
   const type = account.auth_type === "api_key" ? t("type_api_key") : account.has_refresh || !account.masked_key ? t("type_oauth") : t("kind_setup_token");
   const plan = account.subscription_type ? account.subscription_type.charAt(0).toUpperCase() + account.subscription_type.slice(1) : "";
-  return [type, plan, account.email ?? ""].filter(Boolean).join(" · ");
+  return [type, account.durable ? t("durable") : "", plan, account.email ?? ""].filter(Boolean).join(" · ");
 }
 
 /** @param {string} name */

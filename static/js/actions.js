@@ -5,6 +5,7 @@ import { setBusy } from "./accounts.js";
 import { copy } from "./clipboard.js";
 import { named } from "./elements.js";
 import { t } from "./messages.js";
+import { sessionsOf } from "./sessions.js";
 import { all, reload } from "./store.js";
 import { complain, say } from "./toasts.js";
 
@@ -26,8 +27,10 @@ export async function copyCommand(account) {
 /** @param {Account} account */
 export async function refreshOne(account) {
   const failure = (await refresh([account])).get(account);
-  if (failure) complain(failure);
-  else say(t("refreshed", { name: account.name }));
+  if (failure) return complain(failure);
+  const running = account.durable ? 0 : sessionsOf(account.id);
+  const note = running ? ` ${t("sessions_keep", { count: running })}` : "";
+  say(t("refreshed", { name: account.name }) + note);
 }
 
 /** Refresh every account that has a refresh token and a login. */

@@ -18,6 +18,14 @@ import { language } from "./messages.js";
  * @property {string} [subscription_type]
  * @property {string} created_at
  * @property {string | null} last_used
+ * @property {boolean} durable sessions renew the login themselves
+ * @property {number} ends_at epoch milliseconds at which only a new login helps, 0 for unknown or never
+ * @property {"login" | "token" | "none"} ends_kind
+ * @property {"" | "soon" | "urgent" | "over"} urgency
+ * @property {{period: string, percent: number, resets_at: number, seen_at: number}[]} usage
+ *
+ * @typedef {{pid: number, account_id: string, account_name: string, folder: string, since: number, origin: "shell" | "web", token_ends: number}} RunningSession
+ * @typedef {{folder: string, account_id: string, account_name: string}} Binding
  *
  * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, vendor?: string, version?: string}} AuthStatus
  * @typedef {{id: string, created_at: number, last_seen: number, expires_at: number, address: string, user_agent: string, current?: boolean}} Session
@@ -115,3 +123,11 @@ export const captureAccount = (id, force = false) => request("POST", `/api/accou
 export const launchCommand = (id) => request("POST", `/api/accounts/${id}/launch`, {});
 /** @param {string} terminalId @param {Blob} image @returns {Promise<{path: string}>} */
 export const keepImage = (terminalId, image) => request("POST", `/api/terminals/${terminalId}/images`, image);
+/** @returns {Promise<RunningSession[]>} */
+export const listSessions = () => request("GET", "/api/sessions");
+/** @returns {Promise<Binding[]>} */
+export const listBindings = () => request("GET", "/api/bindings");
+/** @param {string} folder @param {string} accountId */
+export const bindFolder = (folder, accountId) => request("PUT", "/api/bindings", { folder, account_id: accountId });
+/** @param {string} folder */
+export const unbindFolder = (folder) => request("DELETE", "/api/bindings", { folder });

@@ -23,26 +23,34 @@ document.addEventListener("visibilitychange", () => {
 });
 
 /**
- * Write when the account's credential ends; an end that mends itself is never dressed as an alarm.
- * @param {HTMLTimeElement} element @param {Account} account
+ * Write when the account's credential ends, and which clock that is: an end that mends itself is never an alarm.
+ * @param {HTMLElement} label @param {HTMLTimeElement} element @param {Account} account
  */
-export function showEnd(element, account) {
+export function showEnd(label, element, account) {
   const now = Date.now();
-  // The login is the clock that matters once it comes close: the access token renews itself.
-  const login = account.login_expires_at ?? 0;
-  const loginSoon = login > 0 && login - now < SOON;
-  const end = loginSoon ? login : account.expires_at;
-  element.classList.toggle("soon", loginSoon && login > now);
+  const soon = endsSoon(account);
+  // Of a durable account only the login ends; of any other one that clock matters once it comes close.
+  const login = account.ends_kind === "login" && (soon || account.durable);
+  const end = login ? account.ends_at : account.durable ? 0 : account.expires_at;
+  setText(label, t(login ? "login_ends" : account.ends_kind === "token" ? "setup_token_ends" : "ends"));
+  element.classList.toggle("soon", soon);
   element.classList.toggle("over", account.status === "needs_login");
   if (!end) {
     element.removeAttribute("datetime");
     element.removeAttribute("title");
-    setText(element, account.auth_type === "api_key" ? t("never_ends") : t(account.status === "needs_login" ? "no_login" : "end_unknown"));
+    setText(element, t(endless(account)));
     return;
   }
   element.dateTime = new Date(end).toISOString();
   element.title = dateTime(end);
   setText(element, end > now ? t("ends_in", { time: duration(end - now) }) : t("ended", { time: ago(now - end) }));
+}
+
+/** Return the words for an account without an end that is known. @param {Account} account */
+function endless(account) {
+  if (account.auth_type === "api_key") return "never_ends";
+  if (account.status === "needs_login") return "no_login";
+  return account.durable ? "renews_itself" : "end_unknown";
 }
 
 /** @param {HTMLTimeElement} element @param {Account} account */
@@ -57,8 +65,8 @@ export function showLastUse(element, account) {
   setText(element, ago(Date.now() - used));
 }
 
-/** Return whether the login of this account ends within three days. @param {Account} account */
-export function loginEndsSoon(account) {
-  const login = account.login_expires_at ?? 0;
-  return account.status !== "needs_login" && login > Date.now() && login - Date.now() < SOON;
+/** Return whether only a new login within three days keeps this account going. @param {Account} account */
+export function endsSoon(account) {
+  const left = account.ends_at - Date.now();
+  return account.status !== "needs_login" && left > 0 && left < SOON;
 }

@@ -1,7 +1,7 @@
 /** Owns which accounts are looked for: the search, the type, the status. */
 
 import { named, setText } from "./elements.js";
-import { loginEndsSoon } from "./countdown.js";
+import { endsSoon } from "./countdown.js";
 import { list, t } from "./messages.js";
 import { all } from "./store.js";
 
@@ -75,7 +75,7 @@ export function showHealth() {
     setText(/** @type {HTMLElement} */ (button.querySelector(".count")), String(count));
   }
   const ended = accounts.filter((account) => account.status === "needs_login");
-  const soon = accounts.filter(loginEndsSoon);
+  const soon = accounts.filter(endsSoon);
   attention.hidden = ended.length + soon.length === 0;
   const words = [];
   if (ended.length) words.push(t("attention_ended", { count: ended.length, names: names(ended) }));

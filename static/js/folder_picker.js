@@ -1,6 +1,6 @@
 /** Owns choosing the folder a terminal starts in: typed, from the recent ones, or by walking. */
 
-import { request } from "./api.js";
+import { bindFolder, listBindings, request, unbindFolder } from "./api.js";
 import { hue } from "./accounts.js";
 import { dialog, openDialog, setTitle } from "./dialogs/dialog.js";
 import { named } from "./elements.js";
@@ -19,18 +19,25 @@ let chosen = () => {};
 /** @type {Listing} */
 let listing = { path: "", parent: null, folders: [] };
 
-/** Ask for a folder and call `then` with it. @param {Account} account @param {(folder: string) => void} then */
-export async function chooseFolder(account, then) {
+/** @type {import("./api.js").Binding[]} */
+let bindings = [];
+/** @type {Account | null} */
+let account = null;
+
+/** Ask for a folder and call `then` with it. @param {Account} wanted @param {(folder: string) => void} then */
+export async function chooseFolder(wanted, then) {
+  account = wanted;
   chosen = then;
   clearError(form);
   form.reset();
   openDialog("folder");
-  setTitle(element, "open_one", { name: account.name });
-  named(element, "title").style.setProperty("--hue", String(hue(account.name)));
+  setTitle(element, "open_one", { name: wanted.name });
+  named(element, "title").style.setProperty("--hue", String(hue(wanted.name)));
+  named(form, "bound-words").textContent = t("bind_here", { name: wanted.name });
   /** @type {string[]} */
   let recent = [];
   try {
-    recent = await request("GET", `/api/recent-dirs?account_id=${account.id}`);
+    [recent, bindings] = await Promise.all([request("GET", `/api/recent-dirs?account_id=${wanted.id}`), listBindings()]);
   } catch (error) {
     showError(form, sentence(error));
   }
@@ -54,6 +61,7 @@ export function wireFolderPicker() {
   form.addEventListener("keydown", moveByArrows);
   onSubmit(form, async () => {
     const folder = value(form, "path").trim();
+    await bind(folder);
     element.close();
     chosen(folder);
   });
@@ -84,8 +92,37 @@ async function walk(path) {
   }
 }
 
+/** Return the binding of the folder or of the nearest one above it. @param {string} folder */
+function nearest(folder) {
+  const path = folder.replace(/\/+$/, "");
+  const found = bindings.filter((binding) => path === binding.folder || path.startsWith(`${binding.folder.replace(/\/$/, "")}/`));
+  return found.sort((one, other) => other.folder.length - one.folder.length)[0];
+}
+
+/** Let the folder belong to the account or no longer, when the box says something else than is so. @param {string} folder */
+async function bind(folder) {
+  const bound = nearest(folder);
+  const own = bound?.account_id === account?.id;
+  const wanted = box().checked;
+  if (!account || wanted === own) return;
+  if (wanted) await bindFolder(folder, account.id);
+  else if (bound) await unbindFolder(bound.folder);
+}
+
+const box = () => /** @type {HTMLInputElement} */ (form.elements.namedItem("bound"));
+
+/** Say whose the folder is. */
+function showBinding() {
+  const bound = nearest(field().value.trim());
+  const note = named(form, "bound-note");
+  note.hidden = !bound;
+  note.textContent = bound ? t("bound_to", { folder: bound.folder, name: bound.account_name }) : "";
+  box().checked = bound !== undefined && bound.account_id === account?.id;
+}
+
 /** What is typed behind the last folder narrows the list. */
 function show() {
+  showBinding();
   const typed = field().value;
   const inside = typed.startsWith(`${listing.path.replace(/\/$/, "")}/`) ? typed.slice(listing.path.length).replace(/^\//, "").toLowerCase() : "";
   const rows = listing.folders.filter((folder) => folder.name.toLowerCase().startsWith(inside)).map((folder) => button(folder.name, folder.path));

@@ -14,6 +14,7 @@ import { focusSearch, showHealth, wireFilter } from "./filter.js";
 import { connect, disconnect, lost } from "./live.js";
 import { chooseLanguage, language, loadLanguage, onLanguage } from "./messages.js";
 import { findRunning, wireRunning } from "./running.js";
+import { wireSessions } from "./sessions.js";
 import { openShortcuts, wireShortcuts } from "./shortcuts.js";
 import { showEntry, showView, signInAgain, wireSignIn, wireSignInAgain } from "./sign_in.js";
 import { onAccounts, reload } from "./store.js";
@@ -59,7 +60,7 @@ function wire() {
   wireSignInAgain(() => void reload().catch(complain));
   wireAccounts((act, account) => accountActs[act]?.(account));
   wireFilter(showMatches);
-  wireAccountDialogs((account) => openTerminal({ accountId: account.id, name: account.name, login: true }));
+  wireAccountDialogs((account, durable) => openTerminal({ accountId: account.id, name: account.name, login: true, durable }));
   wireFolderPicker();
   wireBackup();
   wireAliases();
@@ -131,6 +132,7 @@ async function goLive() {
   offerTerminals(true);
   offerTerminalLogin(true);
   wireRunning(attach);
+  wireSessions();
   await comeBack();
 }
 

@@ -4,12 +4,13 @@ import { Refused, addAccount, captureAccount, deleteAccount, updateAccount } fro
 import { named } from "../elements.js";
 import { clearError, onSubmit, showError, value } from "../forms.js";
 import { t } from "../messages.js";
+import { sessionsOf } from "../sessions.js";
 import { account as accountOf, reload } from "../store.js";
 import { say, sentence } from "../toasts.js";
 import { confirmed, dialog, openDialog, setTitle } from "./dialog.js";
 
 /** @typedef {import("../api.js").Account} Account */
-/** @typedef {(account: Account) => void} StartLogin */
+/** @typedef {(account: Account, durable: boolean) => void} StartLogin */
 
 /** @param {HTMLDialogElement} element */
 const formOf = (element) => /** @type {HTMLFormElement} */ (element.querySelector("form"));
@@ -55,6 +56,7 @@ function wireAdd(startLogin) {
     for (const part of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-how]"))) {
       part.hidden = part.dataset.how !== value(form, "how");
     }
+    showDurable(form);
   };
   form.addEventListener("change", showKind);
   onSubmit(form, async () => {
@@ -64,17 +66,29 @@ function wireAdd(startLogin) {
     const how = kind === "login" ? value(form, "how") : kind;
     const fields = credentialFields(form, how);
     if (!fields) return;
+    const durable = isDurable(form);
     const added = await addAccount({ name, ...fields });
     if (how === "capture") await captureInto(added);
     await reload();
     element.close();
     form.reset();
     showKind();
-    if (how === "terminal") startLogin(accountOf(added.id) ?? added);
+    if (how === "terminal") startLogin(accountOf(added.id) ?? added, durable);
     else say(t("added", { name: added.name }));
   });
   showKind();
 }
+
+/** Only a login made here and now can be one that nobody else renews. @param {HTMLFormElement} form */
+function showDurable(form) {
+  /** @type {HTMLElement} */ (form.querySelector("[data-durable]")).hidden = value(form, "how") !== "terminal";
+}
+
+/** @param {HTMLFormElement} form */
+const durableBox = (form) => /** @type {HTMLInputElement} */ (form.elements.namedItem("durable"));
+
+/** @param {HTMLFormElement} form */
+const isDurable = (form) => durableBox(form).checked;
 
 /** Return what to send for the chosen way, or null after saying what is missing. @param {HTMLFormElement} form @param {string} how */
 function credentialFields(form, how) {
@@ -121,9 +135,23 @@ export function openEdit(account) {
   const name = /** @type {HTMLInputElement} */ (form.elements.namedItem("name"));
   name.value = account.name;
   for (const part of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-kind]"))) {
-    part.hidden = part.dataset.kind !== account.auth_type;
+    // The tokens of a durable login are nobody's to type in.
+    part.hidden = part.dataset.kind !== account.auth_type || account.durable;
   }
+  named(form, "durable-field").hidden = !account.has_refresh && !account.durable;
+  durableBox(form).checked = account.durable;
   name.focus();
+}
+
+/** Save, and ask where sessions are running on the login that would go. @param {Account} account @param {Record<string, unknown>} changes */
+async function save(account, changes) {
+  try {
+    await updateAccount(account.id, changes);
+  } catch (error) {
+    const running = error instanceof Refused && error.status === 409 && changes.durable === false && sessionsOf(account.id) > 0;
+    if (!running || !(await confirmed(t("durable_end"), sentence(error), t("durable_end_anyway")))) throw error;
+    await updateAccount(account.id, { ...changes, force: true });
+  }
 }
 
 function wireEdit() {
@@ -131,15 +159,16 @@ function wireEdit() {
   const form = formOf(element);
   onSubmit(form, async () => {
     if (!edited) return;
-    /** @type {Record<string, string>} */
+    /** @type {Record<string, unknown>} */
     const changes = {};
     const name = value(form, "name").trim();
     if (name !== edited.name) changes.name = name;
     for (const field of edited.auth_type === "api_key" ? ["api_key"] : ["access_token", "refresh_token"]) {
       if (value(form, field).trim()) changes[field] = value(form, field).trim();
     }
+    if (edited.auth_type === "oauth" && isDurable(form) !== edited.durable) changes.durable = isDurable(form);
     if (Object.keys(changes).length) {
-      await updateAccount(edited.id, changes);
+      await save(edited, changes);
       await reload();
       say(t("saved", { name: accountOf(edited.id)?.name ?? name }));
     }
@@ -157,6 +186,10 @@ export function openDelete(account) {
   form.reset();
   clearError(form);
   setTitle(element, "delete_one", { name: account.name });
+  const running = sessionsOf(account.id);
+  const note = named(element, "delete-sessions");
+  note.hidden = !running;
+  note.textContent = t("sessions_running", { count: running, name: account.name });
   named(element, "type-name").textContent = t("delete_type_name", { name: account.name });
   named(element, "confirm", HTMLButtonElement).disabled = true;
   /** @type {HTMLInputElement} */ (form.elements.namedItem("typed")).focus();
@@ -187,6 +220,9 @@ export function openLogin(account) {
   clearError(form);
   setTitle(element, "login_one", { name: account.name });
   named(element, "command").textContent = `claude-accounts login ${account.name}`;
+  // Recommended for a first login; later it stays as it was chosen.
+  durableBox(form).checked = account.durable || !account.masked_key;
+  showDurable(form);
 }
 
 /** Capture, after a question where the login is another one than the account holds. @param {Account} account */
@@ -213,7 +249,8 @@ function wireLogin(startLogin) {
       element.close();
     } else {
       element.close();
-      startLogin(edited);
+      startLogin(edited, isDurable(form));
     }
   });
+  form.addEventListener("change", () => showDurable(form));
 }

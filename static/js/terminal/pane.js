@@ -9,7 +9,7 @@ import { showLogin, wireLogin } from "./login.js";
 
 /** @typedef {import("../live.js").Socket} Socket */
 /** @typedef {{kind: string, title: string, body: string} | null} Attention */
-/** @typedef {{accountId: string, name: string, cwd?: string, login?: boolean, terminalId?: string}} Wish what the pane is opened for */
+/** @typedef {{accountId: string, name: string, cwd?: string, login?: boolean, durable?: boolean, anywhere?: boolean, terminalId?: string}} Wish what the pane is opened for */
 
 let requests = 0;
 
@@ -28,6 +28,8 @@ export class Pane {
     this.cwd = wish.cwd ?? "";
     this.ended = false;
     this.failed = false;
+    /** Whether the folder belongs to another account. */
+    this.elsewhere = false;
     /** @type {Attention} */
     this.attention = null;
     this.request = "";
@@ -44,7 +46,12 @@ export class Pane {
     this.screen = null;
     this.libraries = libraries;
     named(this.element, "restart").addEventListener("click", () => this.start());
-    named(this.element, "force").addEventListener("click", () => this.start(true));
+    named(this.element, "force").addEventListener("click", () => {
+      if (!this.elsewhere) return this.start(true);
+      // Only the folder is another account's: settings are looked at all the same.
+      this.wish.anywhere = true;
+      this.start();
+    });
     named(this.element, "close-ended").addEventListener("click", () => heard.closed(this));
     wireLogin(this);
     this.show();
@@ -84,6 +91,8 @@ export class Pane {
       ack: true,
       request: this.request,
       ...(this.wish.cwd ? { cwd: this.wish.cwd } : {}),
+      ...(this.wish.durable ? { durable: true } : {}),
+      ...(this.wish.anywhere ? { anywhere: true } : {}),
       ...(force ? { force: true } : {}),
     });
     this.show();

@@ -230,7 +230,8 @@ function onError(pane, { error, hint = "", code = "" }) {
   // An error after the start (too much typed at once, say) does not end the terminal; a sign-in that failed is over.
   if (pane.id && !pane.wish.login && code !== "no_terminal") return complain(new Refused(0, { error, hint }, 0));
   pane.failed = true;
-  pane.end(sentence, { restart: true, hint, force: code === "rival_credential" || code === "conflict" });
+  pane.elsewhere = code === "bound_elsewhere";
+  pane.end(sentence, { restart: true, hint, force: ["rival_credential", "conflict", "bound_elsewhere"].includes(code) });
 }
 
 /** @param {Pane} pane @param {{kind: string, title: string, body: string}} attention */
