@@ -17,14 +17,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-import programs
+import keychain
 from messages import AccountsError, InvalidInput, StoreBusy, _, printable
 from private_files import cannot_write, make_private_folder, write_private_file
 from storage import data_folder
 
 # It moves Claude Code's credentials store, and nothing else of its configuration.
 STORE_VARIABLE = "CLAUDE_SECURESTORAGE_CONFIG_DIR"
-_SECURITY = "/usr/bin/security"
 _LARGEST_FILE = 1024 * 1024
 _STALE_SECONDS = 60.0
 _HEARTBEAT_SECONDS = 2.0
@@ -125,7 +124,7 @@ def write_back(folder: str, expected_refresh_token: str, login: Login) -> bool:
         stored["refreshTokenExpiresAt"] = login.login_expires_at
     data = json.dumps(whole, separators=(",", ":")).encode()
     if _keychain_holds(folder):
-        _write_keychain(folder, data)
+        keychain.write(exported_text(folder, os.environ), data)
     else:
         write_private_file(credentials_path(folder), data)
     return True
@@ -161,7 +160,7 @@ def write_login(folder: str, login: Login) -> None:
     whole["claudeAiOauth"] = {key: value for key, value in stored.items() if value}
     data = json.dumps(whole, separators=(",", ":")).encode()
     if sys.platform == "darwin":
-        _write_keychain(folder, data)
+        keychain.write(exported_text(folder, os.environ), data)
     else:
         write_private_file(credentials_path(folder), data)
 
@@ -243,7 +242,7 @@ def private_login_environment(environ: Mapping[str, str], folder: str, rivals: f
 
 def _read_store(folder: str) -> bytes | None:
     if sys.platform == "darwin":
-        found = _read_keychain(folder)
+        found = keychain.read(exported_text(folder, os.environ))
         if found is not None:
             return found
     return read_regular_file(credentials_path(folder))
@@ -490,66 +489,23 @@ def _remove_tree(path: str) -> None:
         time.sleep(0.1)
 
 
-# The macOS Keychain, through the system's own program
-
-
-def keychain_item(folder: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return (service, account) of the generic password in which Claude Code keeps a store on macOS."""
-    service = "Claude Code-credentials"
-    exported = environ.get(STORE_VARIABLE) or environ.get("CLAUDE_CONFIG_DIR") or ""
-    if store_folder(environ) != folder:
-        # Another store than the caller's: a private login, whose claude is given this very text.
-        exported = folder
-    if exported:
-        # Only for a store that is not the default one.
-        import hashlib
-        import unicodedata
-
-        text = unicodedata.normalize("NFC", exported)
-        service += "-" + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    user = environ.get("USER", "")
-    return service, user if re.fullmatch(r"[a-zA-Z0-9._-]+", user) else "claude-code-user"
-
-
-def _read_keychain(folder: str) -> bytes | None:
-    service, account = keychain_item(folder, os.environ)
-    argv = [_SECURITY, "find-generic-password", "-a", account, "-w", "-s", service]
-    code, output = programs.run(argv, os.environ, seconds=30)
-    if code == 44:
-        return None
-    if code != 0:
-        raise _locked_keychain()
-    text = output.strip()
-    # The program prints what it takes for binary as hexadecimal digits.
-    return bytes.fromhex(text.decode()) if re.fullmatch(rb"(?:[0-9a-f]{2})+", text) else text
-
-
 def forget_login(folder: str) -> None:
     """Remove the Keychain item of a store folder of our own making, on macOS; the folder's files are the caller's."""
     if sys.platform == "darwin":
-        service, account = keychain_item(folder, os.environ)
-        programs.run([_SECURITY, "delete-generic-password", "-a", account, "-s", service], os.environ, seconds=30)
+        keychain.remove(exported_text(folder, os.environ))
+
+
+def exported_text(folder: str, environ: Mapping[str, str]) -> str:
+    """Return the text of the variable by which a claude finds this store, empty for the default one.
+
+    Claude Code names the store's Keychain item after it, as it was exported.
+    """
+    if store_folder(environ) != folder:
+        # Another store than the caller's: of a private login or a durable account, whose claude is given this text.
+        return folder
+    chosen = environ.get(STORE_VARIABLE, "")
+    return (chosen if chosen and not is_ours(chosen) else "") or environ.get("CLAUDE_CONFIG_DIR") or ""
 
 
 def _keychain_holds(folder: str) -> bool:
-    return sys.platform == "darwin" and _read_keychain(folder) is not None
-
-
-def _write_keychain(folder: str, data: bytes) -> None:
-    service, account = keychain_item(folder, os.environ)
-    words = ["add-generic-password", "-U", "-a", account, "-s", service, "-X", data.hex()]
-    line = " ".join(f'"{word}"' if " " in word else word for word in words) + "\n"
-    if len(line) < 4000:
-        # By its prompt, so that the tokens stand in no argument list; it cuts longer lines without a word.
-        code = programs.run([_SECURITY, "-i"], os.environ, stdin=line.encode(), seconds=30)[0]
-    else:
-        code = programs.run([_SECURITY, *words], os.environ, seconds=30)[0]
-    if code != 0:
-        raise _locked_keychain()
-
-
-def _locked_keychain() -> AccountsError:
-    return AccountsError(
-        _("the Keychain item of Claude Code cannot be used"),
-        "security unlock-keychain ~/Library/Keychains/login.keychain-db",
-    )
+    return sys.platform == "darwin" and keychain.read(exported_text(folder, os.environ)) is not None

@@ -20,6 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 import credentials_store
+import db
+import keychain as keychain_module
 import storage
 from credentials_store import Login
 from messages import AccountsError, InvalidInput, StoreBusy
@@ -594,7 +596,7 @@ def keychain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keycha
     found = Keychain(folder)
     monkeypatch.setenv("USER", "me")
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(credentials_store, "_SECURITY", str(found.program))
+    monkeypatch.setattr(keychain_module, "SECURITY", str(found.program))
     yield found
 
 
@@ -655,10 +657,14 @@ def digest(text: str) -> str:
 
 def test_the_items_name_follows_the_exported_folder_as_it_was_written(home: Path) -> None:
     default = str(home / ".claude")
-    assert credentials_store.keychain_item(default, {"USER": "me"}) == ("Claude Code-credentials", "me")
+    item, exported_text = keychain_module.item, credentials_store.exported_text
+    assert item(exported_text(default, {}), {"USER": "me"}) == ("Claude Code-credentials", "me")
+    # Inside a session of ours the default store is still the default one.
+    inside = {credentials_store.STORE_VARIABLE: str(home / ".claude-accounts" / "stores" / "a1")}
+    assert exported_text(default, inside) == ""
     for exported in (default, "/some/../folder", "~/x", "/e\u0301"):
         environ = {"CLAUDE_CONFIG_DIR": exported, "USER": "odd name"}
-        service, account = credentials_store.keychain_item(credentials_store.store_folder(environ), environ)
+        service, account = item(exported_text(credentials_store.store_folder(environ), environ), environ)
         assert service == "Claude Code-credentials" + digest(exported.replace("e\u0301", "\u00e9"))
         assert account == "claude-code-user"
 
@@ -675,3 +681,22 @@ def test_a_private_login_has_an_item_of_its_own_whatever_the_caller_exports(
         login = credentials_store.read_login(folder, config_folder=folder)
         assert login and login.access_token == "sk-ant-oat01-private"
     assert [path.name for path in keychain.items.iterdir()] == [keychain.item(digest(str(store))).name]
+
+
+def test_a_durable_store_is_an_item_of_its_own_named_by_what_claude_is_given(
+    keychain: Keychain, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = db.add_account(
+        "client", db.OAUTH, access_token=ACCESS, refresh_token=REFRESH, expires_at=1_900_000_000_000
+    )
+    db.set_durable(account.id, True)
+    given = db.get_durable_env(account.id)[credentials_store.STORE_VARIABLE]
+    stored = json.loads(keychain.item(digest(given)).read_bytes())["claudeAiOauth"]
+    assert (stored["accessToken"], stored["refreshToken"]) == (ACCESS, REFRESH)
+    assert not (Path(given) / ".credentials.json").exists()
+    # Listing asks the Keychain nothing.
+    before = keychain.journal.read_text()
+    assert db.list_accounts()[0].durable
+    assert keychain.journal.read_text() == before
+    db.delete_account(account.id)
+    assert list(keychain.items.iterdir()) == []
