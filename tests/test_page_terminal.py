@@ -40,6 +40,8 @@ if sys.argv[1:3] == ["auth", "login"]:
     say("Login successful\r\n")
     time.sleep(30)
 say(f"ready {os.environ.get('CLAUDE_ACCOUNT')} in {os.getcwd()}\r\n")
+if "--ax-screen-reader" in sys.argv:
+    say("linear output\r\n")
 for line in sys.stdin:
     word, _, rest = line.strip().partition(" ")
     if word == "exit":
@@ -451,3 +453,15 @@ def test_what_is_no_picture_is_refused_in_words(visitor: Visitor) -> None:
     expect(page.get_by_text("Only pictures")).to_be_visible()
     page.evaluate(GIVE, ["drop", "image/png", "no.png", "bm8="])
     expect(page.get_by_text("no PNG, JPEG, GIF or WebP")).to_be_visible()
+
+
+def test_screen_reader_mode_is_the_programs_too(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    expect(rows(page)).not_to_contain_text("linear output")
+    page.locator("[popovertarget=terminal-menu]").click()
+    page.locator("[data-option=reader]").check()
+    page.keyboard.press("Escape")
+    page.locator("[data-name=to-dashboard]").click()
+    open_terminal(page)
+    expect(rows(page)).to_contain_text("linear output")

@@ -4,6 +4,7 @@ import { hue } from "../accounts.js";
 import { keepImage } from "../api.js";
 import { copyOf, named, setText } from "../elements.js";
 import { t, translate } from "../messages.js";
+import { isOn } from "./options.js";
 import { Screen } from "./screen.js";
 import { showLogin, wireLogin } from "./login.js";
 
@@ -93,6 +94,8 @@ export class Pane {
       ...(this.wish.cwd ? { cwd: this.wish.cwd } : {}),
       ...(this.wish.durable ? { durable: true } : {}),
       ...(this.wish.anywhere ? { anywhere: true } : {}),
+      // Its own linear output, which a reader can follow.
+      ...(isOn("reader") && !this.wish.login ? { args: ["--ax-screen-reader"] } : {}),
       ...(force ? { force: true } : {}),
     });
     this.show();
