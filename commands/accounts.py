@@ -289,7 +289,7 @@ def _cells(account: db.Account) -> list[str]:
     if account.durable:
         kind = _("durable")
     token_ends = time_left(account.expires_at) if account.expires_at else "-"
-    if account.has_refresh and account.status() != "needs_login":
+    if account.durable and account.status() != "needs_login":
         token_ends = _("renews itself")
     return [
         printable(account.name),

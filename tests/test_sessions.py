@@ -129,7 +129,10 @@ def test_three_clocks_are_told_apart(cli: Cli, endpoint: TokenEndpoint, work: db
     assert told["runner"]["ends_at"] == told["runner"]["expires_at"]
     assert [clocks.kind(db.find_account(name)) for name in ("work", "client", "runner")] == ["none", "login", "token"]
     lines = {line.split()[0]: line for line in cli("list").stdout.splitlines()}
-    assert "renews itself" in lines["client"] and "19d" in lines["client"] and "299d" in lines["runner"]
+    assert "1h59m" in lines["client"] and "19d" in lines["client"] and "299d" in lines["runner"]
+    db.set_durable(db.find_account("client").id, True)
+    (line,) = [line for line in cli("list").stdout.splitlines() if line.startswith("client")]
+    assert "renews itself" in line and "19d" in line and "1h" not in line
 
 
 @pytest.mark.parametrize(
