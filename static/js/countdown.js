@@ -38,7 +38,7 @@ export function showEnd(label, element, account) {
   if (!end) {
     element.removeAttribute("datetime");
     element.removeAttribute("title");
-    setText(element, t(endless(account)));
+    setText(element, endless(account));
     return;
   }
   element.dateTime = new Date(end).toISOString();
@@ -48,9 +48,9 @@ export function showEnd(label, element, account) {
 
 /** Return the words for an account without an end that is known. @param {Account} account */
 function endless(account) {
-  if (account.auth_type === "api_key") return "never_ends";
-  if (account.status === "needs_login") return "no_login";
-  return account.durable ? "renews_itself" : "end_unknown";
+  if (account.auth_type === "api_key") return t("never_ends");
+  if (account.status === "needs_login") return t("no_login");
+  return account.durable ? t("renews_itself") : t("end_unknown");
 }
 
 /** @param {HTMLTimeElement} element @param {Account} account */
