@@ -40,6 +40,8 @@ _PASSES_ARGUMENTS_ON = ("launch", "run", "exec")
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 1 failed, 2 misused, 127 nothing to start, 130 interrupted."""
     words = sys.argv[1:] if argv is None else argv
+    # The locale is looked up once, not for each of ten thousand words.
+    messages.use_language(messages.language())
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # A console of a small character set shows a question mark rather than a traceback.
         sys.stdout.reconfigure(errors="replace")
