@@ -47,12 +47,12 @@ def card(page: Page, name: str = "client") -> Locator:
 def test_login_becomes_durable_and_back_by_a_switch(visitor: Visitor) -> None:
     page = visitor.open()
     ends = card(page).locator("dl")
-    expect(ends).to_contain_text("Token ends")
+    expect(ends).to_contain_text(re.compile(r"Token ends.*in 4 hr.*Login ends.*19 days", re.DOTALL))
     card(page).locator("[data-act=edit]").click()
     page.locator("dialog[open] [name=durable]").check()
     page.locator("dialog[open] .primary").click()
     expect(card(page)).to_contain_text("OAuth · durable")
-    expect(ends).to_contain_text(re.compile(r"Login ends.*19 days"))
+    expect(ends).to_contain_text(re.compile(r"Login ends.*19 days", re.DOTALL))
     assert db.find_account("client").durable
     running_sessions.record(db.find_account("client"), os.getpid(), "/tmp", running_sessions.SHELL)
     visitor.expect(REFUSED)
@@ -79,6 +79,9 @@ def test_limits_are_bars_with_their_age_and_go_when_they_say_nothing(visitor: Vi
     expect(card(page).locator("meter")).to_have_count(1)
     expect(card(page)).to_contain_text(re.compile("starts anew in .* · told just now"))
     check(page, "limits")
+    page.locator("[data-layout=rows]").click()
+    expect(meter).to_be_visible()
+    check(page, "limits in rows")
 
 
 def test_login_that_ends_soon_is_on_top(visitor: Visitor) -> None:
@@ -87,7 +90,44 @@ def test_login_that_ends_soon_is_on_top(visitor: Visitor) -> None:
     page = visitor.open()
     expect(page.locator("[data-name=attention]")).to_contain_text("client")
     expect(card(page)).to_contain_text("Login ends")
-    expect(card(page).locator(".soon")).to_be_visible()
+    expect(card(page).locator("[data-name=login-ends].soon")).to_be_visible()
+    expect(card(page).locator("[data-name=ends].soon")).to_have_count(0)
+    expect(card(page).locator("[data-name=login-first]")).to_be_visible()
+    check(page, "login ends soon")
+
+
+def test_ends_that_come_near_are_told_with_the_button_that_helps(visitor: Visitor) -> None:
+    token = "sk-ant-oat01-" + "e5F6g7H8" * 8
+    for name, end in (("runner", in_hours(10)), ("robot", in_hours(-1)), ("later", in_hours(2000))):
+        visitor.add(name, auth_type="oauth", access_token=token, expires_at=end)
+    page = visitor.open()
+    notice = page.locator("[data-name=attention-text]")
+    expect(notice).to_contain_text("The token of robot has ended")
+    expect(notice).to_contain_text("The token of runner ends within a day")
+    expect(notice).not_to_contain_text("later")
+    expect(card(page, "robot").locator("[data-act=open]")).to_be_hidden()
+    expect(card(page, "runner").locator("[data-act=open]")).to_be_visible()
+    check(page, "ends")
+    page.locator("[data-do=show-attention]").click()
+    expect(page.locator(".account h2")).to_have_text(["robot", "runner"])
+    card(page, "robot").locator("[data-name=edit-first]").click()
+    expect(page.locator("dialog[data-name=edit] [name=access_token]")).to_be_visible()
+
+
+def test_login_that_two_accounts_share_is_offered_anew(visitor: Visitor) -> None:
+    visitor.expect(REFUSED)
+    account = db.find_account("client")
+    entry = db.export_accounts()[0]
+    db.add_account("twin", db.OAUTH, access_token=entry["access_token"], refresh_token=entry["refresh_token"])
+    page = visitor.open()
+    card(page).locator("[data-act=edit]").click()
+    page.locator("dialog[open] [name=durable]").check()
+    page.locator("dialog[data-name=edit] .primary").click()
+    confirm = page.locator("dialog[data-name=confirm]")
+    expect(confirm).to_contain_text("twin")
+    confirm.locator("[value=yes]").click()
+    expect(page.locator("dialog[data-name=login] [name=durable]")).to_be_checked()
+    assert not db.get_account(account.id).durable
 
 
 def test_running_sessions_come_and_go(visitor: Visitor) -> None:

@@ -1,7 +1,7 @@
 /** Owns the list of accounts: cards or rows, patched by key, and grown while it is scrolled. */
 
 import { copyOf, named, setIcon, setText } from "./elements.js";
-import { onSecond, showEnd, showLastUse } from "./countdown.js";
+import { onSecond, showEnd, showLastUse, showLoginEnd, urgency } from "./countdown.js";
 import { chosenStatus, matching } from "./filter.js";
 import { keep, kept } from "./kept.js";
 import { showUsage } from "./usage.js";
@@ -138,13 +138,26 @@ function fill(element, account) {
   }
   const oauth = account.auth_type === "oauth";
   const ended = account.status === "needs_login";
+  named(element, "login-part").hidden = !account.login_expires_at;
   actButton(element, "refresh").hidden = !oauth || !account.has_refresh || ended;
-  named(element, "login-again").hidden = !oauth || ended;
-  actButton(element, "open").hidden = ended || !terminals;
-  // Where only signing in helps, that is the one big button.
-  named(element, "login-first").hidden = !ended;
   showBusy(element, account.id);
   showTimes(element, account);
+}
+
+/** Where only a new login or token helps, or soon will, that is a big button. @param {HTMLElement} element @param {Account} account */
+function showWayOut(element, account) {
+  const how = urgency(account);
+  const token = account.ends_kind === "token" && account.status !== "needs_login";
+  actButton(element, "open").hidden = how === "over" || !terminals;
+  for (const [act, wanted, possible] of /** @type {[string, boolean, boolean][]} */ ([
+    ["login", how !== "" && !token, account.auth_type === "oauth"],
+    ["edit", how !== "" && token, true],
+  ])) {
+    const first = named(element, `${act}-first`);
+    first.hidden = !wanted;
+    first.classList.toggle("primary", how === "over");
+    named(element, `${act}-again`).hidden = wanted || !possible;
+  }
 }
 
 /** @param {HTMLElement} element @param {string} act @returns {HTMLElement} */
@@ -160,7 +173,9 @@ function showBusy(element, id) {
 /** @param {HTMLElement} element @param {Account} account */
 function showTimes(element, account) {
   showEnd(named(element, "ends-label"), named(element, "ends", HTMLTimeElement), account);
+  showLoginEnd(named(element, "login-ends", HTMLTimeElement), account);
   showUsage(named(element, "usage"), account);
+  showWayOut(element, account);
   showLastUse(named(element, "last-used", HTMLTimeElement), account);
 }
 

@@ -1,7 +1,7 @@
 /** Owns which accounts are looked for: the search, the type, the status. */
 
 import { named, setText } from "./elements.js";
-import { endsSoon } from "./countdown.js";
+import { urgency } from "./countdown.js";
 import { list, t } from "./messages.js";
 import { all } from "./store.js";
 
@@ -12,6 +12,8 @@ const type = named(document, "type", HTMLSelectElement);
 const health = named(document, "health");
 const attention = named(document, "attention");
 const NAMED_AT_MOST = 4;
+/** Not a status: everybody whom the notice over the list is about. */
+const ATTENTION = "attention";
 let status = "";
 
 /** Wire search, type and health; `changed` is called after each change. @param {() => void} changed */
@@ -29,7 +31,7 @@ export function wireFilter(changed) {
     if (button) choose(button.dataset.status ?? "", changed);
   });
   named(document, "attention").addEventListener("click", (event) => {
-    if (/** @type {Element} */ (event.target).closest("button")) choose("needs_login", changed);
+    if (/** @type {Element} */ (event.target).closest("button")) choose(ATTENTION, changed);
   });
 }
 
@@ -47,6 +49,7 @@ function choose(wanted, changed) {
   for (const button of health.querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.status === status));
   }
+  showPressed();
   changed();
 }
 
@@ -55,7 +58,7 @@ export function matching() {
   const words = plain(search.value).split(/\s+/).filter(Boolean);
   return all()
     .filter((account) => !type.value || account.auth_type === type.value)
-    .filter((account) => !status || account.status === status)
+    .filter((account) => !status || (status === ATTENTION ? urgency(account) !== "" : account.status === status))
     .filter((account) => {
       const text = plain(`${account.name} ${account.email ?? ""} ${account.organization ?? ""} ${account.subscription_type ?? ""}`);
       return words.every((word) => text.includes(word));
@@ -74,14 +77,20 @@ export function showHealth() {
     const count = wanted ? accounts.filter((account) => account.status === wanted).length : accounts.length;
     setText(/** @type {HTMLElement} */ (button.querySelector(".count")), String(count));
   }
-  const ended = accounts.filter((account) => account.status === "needs_login");
-  const soon = accounts.filter(endsSoon);
-  attention.hidden = ended.length + soon.length === 0;
   const words = [];
-  if (ended.length) words.push(t("attention_ended", { count: ended.length, names: names(ended) }));
-  if (soon.length) words.push(t("attention_soon", { count: soon.length, names: names(soon) }));
+  for (const kind of ["login", "token"]) {
+    for (const how of ["over", "urgent", "soon"]) {
+      const found = accounts.filter((account) => urgency(account) === how && (account.ends_kind === "token" ? "token" : "login") === kind);
+      if (found.length) words.push(t(`attention_${kind}_${how}`, { count: found.length, names: names(found) }));
+    }
+  }
+  attention.hidden = !words.length;
   setText(named(attention, "attention-text"), words.join(" "));
-  /** @type {HTMLElement} */ (attention.querySelector("button")).hidden = ended.length === 0;
+  showPressed();
+}
+
+function showPressed() {
+  attention.querySelector("button")?.setAttribute("aria-pressed", String(status === ATTENTION));
 }
 
 /** @param {Account[]} accounts */

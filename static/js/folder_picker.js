@@ -117,7 +117,10 @@ function showBinding() {
   const note = named(form, "bound-note");
   note.hidden = !bound;
   note.textContent = bound ? t("bound_to", { folder: bound.folder, name: bound.account_name }) : "";
-  box().checked = bound !== undefined && bound.account_id === account?.id;
+  const own = bound !== undefined && bound.account_id === account?.id;
+  box().checked = own;
+  // What belongs to the account with a folder above is let go there.
+  box().disabled = own && bound.folder !== field().value.trim().replace(/\/+$/, "");
 }
 
 /** What is typed behind the last folder narrows the list. */

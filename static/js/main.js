@@ -39,11 +39,15 @@ const acts = {
 
 /** @type {Record<string, (account: import("./api.js").Account) => void>} */
 const accountActs = {
-  open: (account) => void chooseFolder(account, (cwd) => openTerminal({ accountId: account.id, name: account.name, cwd })),
+  open: (account) => {
+    prepareTerminals();
+    void chooseFolder(account, (cwd) => openTerminal({ accountId: account.id, name: account.name, cwd }));
+  },
   copy: (account) => void copyCommand(account),
   refresh: (account) => void refreshOne(account),
   login: openLogin,
   edit: openEdit,
+  "new-token": openEdit,
   delete: openDelete,
 };
 
@@ -139,6 +143,12 @@ async function goLive() {
 /** Open a terminal; the emulator is loaded with the first one. @param {import("./terminal/pane.js").Wish} wish */
 function openTerminal(wish) {
   void import("./terminal/view.js").then((terminals) => terminals.openTerminal(wish, vendor));
+}
+
+/** Fetch the emulator while the reader looks for a folder; what fails now is told when it is wanted. */
+function prepareTerminals() {
+  void import("./terminal/view.js").catch(() => undefined);
+  void import("./terminal/libraries.js").then(({ loadLibraries }) => loadLibraries(vendor)).catch(() => undefined);
 }
 
 /** @param {import("./running.js").Running} running */

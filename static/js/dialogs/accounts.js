@@ -143,15 +143,21 @@ export function openEdit(account) {
   name.focus();
 }
 
-/** Save, and ask where sessions are running on the login that would go. @param {Account} account @param {Record<string, unknown>} changes */
+/** Save, and ask where that cannot be; false says that the reader wants to sign in anew for it. @param {Account} account @param {Record<string, unknown>} changes */
 async function save(account, changes) {
   try {
     await updateAccount(account.id, changes);
   } catch (error) {
+    if (error instanceof Refused && error.status === 409 && changes.durable === true && !account.durable) {
+      const question = `${sentence(error)}. ${t("durable_shared_help")}`;
+      if (!(await confirmed(t("durable_shared"), question, t("durable_login")))) throw error;
+      return false;
+    }
     const running = error instanceof Refused && error.status === 409 && changes.durable === false && sessionsOf(account.id) > 0;
     if (!running || !(await confirmed(t("durable_end"), sentence(error), t("durable_end_anyway")))) throw error;
     await updateAccount(account.id, { ...changes, force: true });
   }
+  return true;
 }
 
 function wireEdit() {
@@ -168,7 +174,15 @@ function wireEdit() {
     }
     if (edited.auth_type === "oauth" && isDurable(form) !== edited.durable) changes.durable = isDurable(form);
     if (Object.keys(changes).length) {
-      await save(edited, changes);
+      // A taken name is refused too: only what is left is about the login.
+      const { durable, ...rest } = changes;
+      if (Object.keys(rest).length) await updateAccount(edited.id, rest);
+      if (durable !== undefined && !(await save(edited, { durable }))) {
+        await reload();
+        element.close();
+        form.reset();
+        return openLogin(accountOf(edited.id) ?? edited, true);
+      }
       await reload();
       say(t("saved", { name: accountOf(edited.id)?.name ?? name }));
     }
@@ -211,8 +225,8 @@ function wireDelete() {
   });
 }
 
-/** @param {Account} account */
-export function openLogin(account) {
+/** @param {Account} account @param {boolean} [durable] what the switch begins with: recommended for a first login, later as it was chosen */
+export function openLogin(account, durable = account.durable || !account.masked_key) {
   edited = account;
   const element = openDialog("login");
   const form = formOf(element);
@@ -220,8 +234,7 @@ export function openLogin(account) {
   clearError(form);
   setTitle(element, "login_one", { name: account.name });
   named(element, "command").textContent = `claude-accounts login ${account.name}`;
-  // Recommended for a first login; later it stays as it was chosen.
-  durableBox(form).checked = account.durable || !account.masked_key;
+  durableBox(form).checked = durable;
   showDurable(form);
 }
 
