@@ -54,6 +54,16 @@ for line in sys.stdin:
         for number in range(int(rest)):
             say(f"line {number} é ─ 漢 🙂\r\n")
         say("done\r\n")
+    elif word == "yes":
+        try:
+            while True:
+                say("y\r\n" * 100)
+        except KeyboardInterrupt:
+            say("stopped\r\n")
+    elif word == "size":
+        say("size %d %d\r\n" % os.get_terminal_size()[::-1])
+    elif word == "pid":
+        say(f"pid {os.getpid()}.\r\n")
     elif word == "copy":
         import base64
         say(f"\x1b]52;c;{base64.b64encode(rest.encode()).decode()}\x07")
@@ -74,6 +84,8 @@ for line in sys.stdin:
     else:
         say(f"said {line.strip()}\r\n")
 """
+
+CUT = "import('/static/js/live.js').then((live) => live.withSocket((socket) => socket.io.engine.close()))"
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +170,7 @@ def test_lost_connection_starts_nothing_new_and_loses_nothing(visitor: Visitor) 
     open_terminal(page)
     tell(page, "flood 3000")
     visitor.context.set_offline(True)
-    page.evaluate("import('/static/js/live.js').then((live) => live.withSocket((socket) => socket.io.engine.close()))")
+    page.evaluate(CUT)
     banner = page.locator("[data-name=connection]")
     expect(banner).to_be_visible(timeout=15_000)
     visitor.context.set_offline(False)
@@ -465,3 +477,93 @@ def test_screen_reader_mode_is_the_programs_too(visitor: Visitor) -> None:
     page.locator("[data-name=to-dashboard]").click()
     open_terminal(page)
     expect(rows(page)).to_contain_text("linear output")
+
+
+def test_killed_tab_leaves_the_very_same_program_running(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "pid")
+    expect(rows(page)).to_contain_text(re.compile(r"pid \d+\."))
+    before = re.findall(r"pid (\d+)\.", rows(page).inner_text())[-1]
+    page.close()
+    page = visitor.open()
+    page.locator("[data-name=running] button").click()
+    expect(rows(page)).to_contain_text(f"pid {before}.")
+    tell(page, "size")
+    expect(rows(page)).to_contain_text("size ")
+    assert rows(page).inner_text().count("ready perso") == 1
+
+
+def test_interrupt_stops_a_flood_on_the_screen_too(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    tell(page, "yes")
+    expect(rows(page).locator("> div").first).to_have_text("y")
+    page.keyboard.press("Control+c")
+    expect(rows(page)).to_contain_text("stopped")
+    tell(page, "after")
+    expect(rows(page)).to_contain_text("said after")
+
+
+def test_storm_of_sizes_ends_with_the_program_knowing_the_last(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    for number in range(25):
+        page.set_viewport_size({"width": 700 + number % 7 * 60, "height": 400 + number * 13 % 300})
+    page.set_viewport_size({"width": 900, "height": 600})
+    shown = "document.querySelectorAll('.pane:not([hidden]) .xterm-rows > div').length"
+    page.wait_for_function(f"{shown} < 40")
+
+    def agrees() -> bool:
+        tell(page, "size")
+        expect(rows(page)).to_contain_text("size ")
+        told = re.findall(r"size (\d+) \d+", rows(page).inner_text())
+        return bool(told) and int(told[-1]) == page.evaluate(shown)
+
+    wait_until(agrees, "the program to know the size on the screen")
+
+
+def test_what_is_selected_is_copied_where_that_is_wanted(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    page.evaluate("navigator.clipboard.writeText('before')")
+    page.locator("[popovertarget=terminal-menu]").click()
+    page.locator("[data-option=copy-selection]").check()
+    page.keyboard.press("Escape")
+    page.locator(".pane:not([hidden]) .xterm-screen").dblclick(position={"x": 12, "y": 10})
+    page.wait_for_function("async () => (await navigator.clipboard.readText()) === 'ready'")
+
+
+def test_full_screen_and_back(visitor: Visitor) -> None:
+    page = visitor.open()
+    open_terminal(page)
+    page.locator("[popovertarget=terminal-menu]").click()
+    page.locator("[data-name=full-screen]").click()
+    page.wait_for_function("document.fullscreenElement !== null")
+    tell(page, "large")
+    expect(rows(page)).to_contain_text("said large")
+    page.evaluate("document.exitFullscreen()")
+    page.wait_for_function("document.fullscreenElement === null")
+
+
+def test_terminal_speaks_french(browser: Browser, server: Server) -> None:
+    with visiting(browser, server, locale="fr-FR") as window:
+        window.sign_in()
+        window.add("perso")
+        window.expect("WebSocket|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION")
+        page = window.open()
+        open_terminal(page)
+        window.context.set_offline(True)
+        page.evaluate(CUT)
+        banner = page.locator("[data-name=connection]")
+        # It says when it tries again, and counts.
+        expect(banner).to_contain_text(re.compile(r"Nouvel essai dans \d"), timeout=15_000)
+        window.context.set_offline(False)
+        expect(banner).to_be_hidden(timeout=20_000)
+        page.keyboard.press("Control+Escape")
+        expect(page.locator("dialog[data-name=close-terminal]")).to_contain_text("Claude tourne encore pour perso")
+        page.keyboard.press("Escape")
+        tell(page, "exit 3")
+        ended = page.locator("[data-name=ended]")
+        expect(ended).to_contain_text("3")
+        expect(ended.locator("[data-name=restart]")).to_have_text("Relancer")
