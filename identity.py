@@ -5,7 +5,6 @@ It reads the environment and Claude Code's settings, changes nothing and asks no
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -48,7 +47,7 @@ def here(environ: Mapping[str, str], cwd: str) -> Identity:
         if name and not environ.get(ACCOUNT_MARKER):
             source += " " + _("(not set by a launch of ours)")
         return Identity(name, kind, source, overrides)
-    return _in_live_store(overrides)
+    return _in_live_store(environ, overrides)
 
 
 # Claude Code's own order.
@@ -66,8 +65,8 @@ def _owner_of(secret: str, variable: str, marked: str) -> str:
     return next((account.name for account in db.list_accounts() if db.holds(account.id, secret)), "")
 
 
-def _in_live_store(overrides: tuple[str, ...]) -> Identity:
-    folder = credentials_store.store_folder(os.environ)
+def _in_live_store(environ: Mapping[str, str], overrides: tuple[str, ...]) -> Identity:
+    folder = credentials_store.store_folder(environ)
     try:
         login = credentials_store.read_login(folder)
     except AccountsError as error:
