@@ -1,6 +1,6 @@
 """Ends in the middle: a command is killed, or its disk is full, before any one of its calls to the system.
 
-crash_points.py says how; the tests sweep over all of the calls.
+crash_points.py says how; the tests sweep evenly over its calls.
 """
 
 from __future__ import annotations
