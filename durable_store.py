@@ -69,7 +69,7 @@ def bring_in_step(row: sqlite3.Row) -> sqlite3.Row:
     name = printable(row["name"])
     if credentials_store.is_ended(folder):
         with storage.writing() as connection:
-            account_rows.update(connection, "id = ?", row["id"], {"login_ended": 1})
+            account_rows.update(connection, "login_id = ?", row["login_id"], {"login_ended": 1})
         raise LoginEnded(_("the login of {name} has ended", name=name), account_rows.login_again(row))
     login = credentials_store.read_tokens(folder)
     if login is None:
@@ -88,7 +88,8 @@ def bring_in_step(row: sqlite3.Row) -> sqlite3.Row:
         )
         # Older clients keep less than we know.
         changes |= {column: value for column, value in account_rows.login_columns(login).items() if value}
-        account_rows.update(connection, "id = ?", row["id"], changes | {"login_ended": 0})
+        # Every account that was given this login goes on with it.
+        account_rows.update(connection, "login_id = ?", row["login_id"], changes | {"login_ended": 0})
         return account_rows.row_of(connection, row["id"])
 
 

@@ -31,8 +31,9 @@ def refreshed(seen: sqlite3.Row) -> sqlite3.Row:
     """Return the account's row after its login has been refreshed by us or by whoever held the lock before us."""
     with login_lock(seen):
         row = account_rows.reread(seen["id"])
-        if row["durable"]:
-            return _refreshed_in_its_store(row, seen)
+        owner = _durable_owner(row)
+        if owner is not None:
+            return _refreshed_in_its_store(owner, seen)
         if row["access_token_enc"] != seen["access_token_enc"] and _lasts(row):
             return row
         if row["login_ended"]:
@@ -82,12 +83,24 @@ def is_in_live_store(row: sqlite3.Row) -> bool:
     return _is_same_login(row, _readable_login(credentials_store.store_folder(os.environ)))
 
 
-def _refreshed_in_its_store(row: sqlite3.Row, seen: sqlite3.Row) -> sqlite3.Row:
-    with durable_store.locked(row["id"]) as folder:
-        row = durable_store.bring_in_step(row)
+def _durable_owner(row: sqlite3.Row) -> sqlite3.Row | None:
+    """Return the durable account of this login: the account itself, or one that was given the same tokens before."""
+    with storage.reading() as connection:
+        found: sqlite3.Row | None = connection.execute(
+            "SELECT * FROM accounts WHERE login_id = ? AND durable ORDER BY id != ?", (row["login_id"], row["id"])
+        ).fetchone()
+    return found
+
+
+def _refreshed_in_its_store(owner: sqlite3.Row, seen: sqlite3.Row) -> sqlite3.Row:
+    """Refresh in the durable account's store, where sessions look, and return the row of the account that asked."""
+    with durable_store.locked(owner["id"]) as folder:
+        durable_store.bring_in_step(owner)
+        row = account_rows.reread(seen["id"])
         if row["access_token_enc"] != seen["access_token_enc"] and _lasts(row):
             return row
-        return _ask_and_store(row, folder)
+        _ask_and_store(account_rows.reread(owner["id"]), folder)
+        return account_rows.reread(seen["id"])
 
 
 def _mend(folder: str, login: credentials_store.Login, row: sqlite3.Row) -> None:

@@ -209,6 +209,21 @@ def test_what_a_session_has_renewed_is_adopted_and_not_asked_for_again(
     assert stored_pair() == renewed and len(endpoint.requests) == 1
 
 
+def test_twin_that_was_given_the_same_tokens_renews_nothing_beside_the_store(
+    cli: Cli, endpoint: TokenEndpoint, client: db.Account
+) -> None:
+    """An export put back under another name: two who renew one login would end it."""
+    (entry,) = [each for each in db.export_accounts() if each["name"] == "client"]
+    db.import_accounts([entry | {"name": "twin"}])
+    assert cli("refresh", "twin").returncode == 0
+    assert pair_in(client) == stored_pair("twin") == stored_pair("client") == endpoint.issued[-1]
+    endpoint.extra = {"expires_in": 1}
+    assert cli("refresh", "client").returncode == 0
+    assert cli("launch", "client", env={"ROUNDS": "3"}).returncode == 0
+    assert cli("refresh", "twin").returncode == 0
+    assert endpoint.reused == [] and pair_in(client) == stored_pair("twin") == endpoint.issued[-1]
+
+
 def test_an_export_holds_what_a_session_has_renewed(cli: Cli, endpoint: TokenEndpoint, client: db.Account) -> None:
     assert cli("launch", "client").returncode == 0
     assert json.loads(cli("export").stdout)[0]["refresh_token"] == endpoint.issued[-1][1]
