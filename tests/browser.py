@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import lack
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -171,7 +172,7 @@ def _cache_with_libraries() -> str:
 def browser() -> Browser:
     """Return the one Chromium."""
     if not os.path.exists(CHROMIUM):
-        pytest.skip("no Chromium here (set CHROMIUM to its path)")
+        lack("no Chromium here (set CHROMIUM to its path)")
     return _chromium()
 
 

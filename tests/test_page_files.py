@@ -10,7 +10,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
+from conftest import lack
 
 PROJECT = Path(__file__).resolve().parent.parent
 STATIC = PROJECT / "static"
@@ -123,7 +123,7 @@ def test_first_view_weighs_less_than_100_kb_compressed() -> None:
 def test_types_of_the_page_hold() -> None:
     compiler = PROJECT / "node_modules" / ".bin" / "tsc"
     if not compiler.exists() or not shutil.which("node"):
-        pytest.skip("npm ci first")
+        lack("npm ci first")
     finished = subprocess.run(
         [str(compiler), "--noEmit", "-p", "tsconfig.json"], cwd=PROJECT, capture_output=True, text=True
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from browser import PROJECT, Server, Visitor, browser, libraries_cache, server, visiting
+from conftest import lack
 from playwright.sync_api import Browser, Page, expect
 
 __all__ = ["browser", "libraries_cache", "server"]
@@ -27,7 +28,7 @@ DIALOGS = ("aliases", "export", "import", "security", "shortcuts")
 def visitor(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Visitor]:
     """Return a browser window in each theme and size."""
     if not AXE.exists():
-        pytest.skip("npm ci first")
+        lack("npm ci first")
     with visiting(browser, server, **LOOKS[request.param]) as window:
         yield window
 
