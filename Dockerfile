@@ -28,9 +28,11 @@ RUN npm install --prefix /tmp/claude --ignore-scripts --no-audit --no-fund \
     && ln -s versions/${CLAUDE_CODE_VERSION} /opt/claude/claude \
     && rm -rf /tmp/claude
 
-COPY package.json package-lock.json browser_libs.py messages.py private_files.py programs.py ./
+COPY package.json package-lock.json __init__.py bare_names.py messages.py ./
 COPY locales ./locales
-RUN python3 -c 'import browser_libs; browser_libs.install_into("/opt/libraries/vendor")'
+COPY system ./system
+COPY dashboard/__init__.py dashboard/browser_libs.py ./dashboard/
+RUN python3 -c 'import bare_names; bare_names.member("dashboard.browser_libs").install_into("/opt/libraries/vendor")'
 
 # Readable by the container's user, whatever the permissions of the checkout.
 COPY . /app

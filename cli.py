@@ -13,12 +13,15 @@ from importlib import import_module
 
 if __name__ == "__main__":
     # Run from its compiled copy: as a script, Python would compile this file again at every launch.
-    sys.exit(import_module("cli").main())
+    sys.exit(import_module("bare_names").member("cli").main())
+if not __package__:
+    import_module("bare_names").adopt(globals())
 
+from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-import messages
-from messages import VERSION, AccountsError, _, say
+from . import messages
+from .messages import VERSION, AccountsError, _, say
 
 if TYPE_CHECKING:
     import argparse
@@ -89,7 +92,7 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar=_("COMMAND"), title=_("commands"))
     family = next((name for name, commands in FAMILIES.items() if command in commands), "")
     for name in (family,) if family else FAMILIES:
-        import_module(f"commands.{name}").register(subparsers)
+        _family(name).register(subparsers)
     return parser
 
 
@@ -113,17 +116,24 @@ def _run(words: list[str]) -> int:
     ours, passed_on = split_passed_on(words)
     if words == ["statusline"]:
         # Claude Code starts this after every answer: nothing is loaded that it does not need.
-        return int(import_module("commands.inside").statusline())
+        return int(_family("inside").statusline())
     if len(ours) == 2 and ours[0] in _PASSES_ARGUMENTS_ON and not ours[1].startswith("-"):
         # There is no option of ours to parse, and the parser's import would be a tenth of a launch.
-        import_module("commands.launches").start(*ours, passed_on)
+        _family("launches").start(*ours, passed_on)
     parser = build_parser(words[0] if words else "")
     if not words:
         parser.print_help(sys.stderr)
         return 2
     arguments = parser.parse_args(ours)
     arguments.passed_on = passed_on
+    # Completion asks about other commands; no family may import what puts them all together.
+    arguments.parser_of = build_parser
+    arguments.commands = [name for family in FAMILIES.values() for name in family]
     return arguments.run(arguments) or 0
+
+
+def _family(name: str) -> ModuleType:
+    return import_module(f".commands.{name}", __package__)
 
 
 def _print_error(message: str, hint: str) -> None:

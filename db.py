@@ -5,18 +5,20 @@ It knows no command line and no HTTP; account_rows.py knows what a row looks lik
 
 from __future__ import annotations
 
+from importlib import import_module
+
+if not __package__:
+    import_module("bare_names").adopt(globals())
+
 import os
 import sqlite3
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-import account_rows
-import credentials_store
-import durable_store
-import login_refresh
-import storage
-from account_rows import API_KEY, OAUTH, VARIABLES, Account, clean_name
-from messages import (
+from .accounts import durable_store, refresh as login_refresh, rows as account_rows, storage
+from .accounts.rows import API_KEY, OAUTH, VARIABLES, Account, clean_name
+from .claude import credentials_store
+from .messages import (
     AccountsError,
     Conflict,
     InvalidInput,

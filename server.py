@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """The web application: the page, the API and the sockets in one piece, behind one gate.
 
-What a route does is in api_*.py, what a terminal does in terminal_events.py, how the application is run in serving.py.
+What a route does is in dashboard/routes/, what a terminal does in terminal/events.py, how the application is run in
+dashboard/serving.py.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 if __name__ == "__main__":
-    from importlib import import_module
-
-    sys.exit(import_module("cli").main(["serve", *sys.argv[1:]]))
+    sys.exit(import_module("bare_names").member("cli").main(["serve", *sys.argv[1:]]))
+if not __package__:
+    import_module("bare_names").adopt(globals())
 
 import logging
 import os
@@ -20,20 +22,19 @@ import flask_socketio
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import NotFound
 
-import api
-import api_accounts
-import api_auth
-import api_folders
-import api_sessions
-import browser_libs
-import openapi
-import sign_in
-import terminal_events
-from api import Config
-from live_updates import LiveUpdates
-from messages import printable
-from origin import Gate
-from page_files import ALWAYS_ASK, FOR_EVER, PageFiles
+from .dashboard import api, browser_libs, openapi, sign_in
+from .dashboard.api import Config
+from .dashboard.live_updates import LiveUpdates
+from .dashboard.origin import Gate
+from .dashboard.page_files import ALWAYS_ASK, FOR_EVER, PageFiles
+from .dashboard.routes import (
+    accounts as api_accounts,
+    auth as api_auth,
+    folders as api_folders,
+    sessions as api_sessions,
+)
+from .messages import printable
+from .terminal import events as terminal_events
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 log = logging.getLogger("claude_accounts.requests")
@@ -68,12 +69,6 @@ def create_app(config: Config | None = None) -> Flask:
     gate = Gate(live.door(app.wsgi_app), remote=config.remote, trusted_hosts=config.trusted_hosts)
     app.wsgi_app = gate  # type: ignore[method-assign]
     return app
-
-
-def stop_terminals(app: Flask) -> None:
-    """End every terminal of an application."""
-    parts: api.Parts = app.extensions["claude_accounts"]
-    parts.terminals.stop_all()
 
 
 def _register_pages(app: Flask) -> None:

@@ -83,10 +83,13 @@ def run_ours(port: int) -> None:
     from flask_socketio import SocketIO
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-    import claude_code
-    import db
-    import terminal_events
-    from terminals import Terminals
+    import bare_names
+
+    bare_names.member("messages")
+    from claude_accounts import db
+    from claude_accounts.claude import program as claude_code
+    from claude_accounts.terminal import events as terminal_events
+    from claude_accounts.terminal.terminals import Terminals
 
     account = db.add_account("benchmark", "api_key", api_key="sk-ant-api03-not-a-real-key-0000000001")
 

@@ -6,20 +6,18 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-import clocks
-import db
-import running_sessions
-import usage
-from account_rows import now_ms
-from clocks import time_left
-from commands import add_command, confirmed, keep_aliases_current, read_secret
-from commands.tables import coloured, table
-from messages import AccountsError, InvalidInput, _, plural, printable, say, warn
+from .. import db
+from ..accounts import clocks, sessions as running_sessions, usage
+from ..accounts.clocks import time_left
+from ..accounts.rows import now_ms
+from ..messages import AccountsError, InvalidInput, _, plural, printable, say, warn
+from .console import add_command, confirmed, keep_aliases_current, read_secret
+from .tables import coloured, table
 
 if TYPE_CHECKING:
     import argparse
 
-    from commands import Subparsers
+    from .console import Subparsers
 
 _YEAR_MS = 365 * 24 * 3600 * 1000
 

@@ -8,15 +8,15 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-import db
-from commands import add_command, confirmed, keep_aliases_current
-from messages import AccountsError, InvalidInput, _, plural, printable, say
-from private_files import write_private_file
+from .. import db
+from ..messages import AccountsError, InvalidInput, _, plural, printable, say
+from ..system.private_files import write_private_file
+from .console import add_command, confirmed, keep_aliases_current
 
 if TYPE_CHECKING:
     import argparse
 
-    from commands import Subparsers
+    from .console import Subparsers
 
 _LARGEST_IMPORT = 32 * 1024 * 1024
 

@@ -11,24 +11,21 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-import claude_code
-import claude_settings
-import credentials_store
-import db
-import durable_store
-import programs
-import rc_files
-import shell
-import storage
-from clocks import time_left
-from commands import add_command
-from commands.tables import coloured
-from messages import AccountsError, _, plural, printable
+from .. import db
+from ..accounts import durable_store, storage
+from ..accounts.clocks import time_left
+from ..claude import credentials_store, program as claude_code, settings as claude_settings
+from ..install import aliases as shell_aliases, rc_files
+from ..messages import AccountsError, _, plural, printable
+from ..system import programs
+from ..system.folders import data_folder
+from .console import add_command
+from .tables import coloured
 
 if TYPE_CHECKING:
     import argparse
 
-    from commands import Subparsers
+    from .console import Subparsers
 
 _SOON_MS = 3 * 24 * 3600 * 1000
 # No clock that is right shows an earlier time: this program did not exist yet.
@@ -90,7 +87,7 @@ def _guarded(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
 
 
 def _files() -> Iterator[Check]:
-    folder = storage.data_folder()
+    folder = data_folder()
     if not os.path.exists(storage.database_path()):
         message = _("{path} holds no accounts yet", path=printable(folder))
         yield Check("files", "ok", message, "claude-accounts add NAME")
@@ -222,7 +219,7 @@ def _tokens() -> Iterator[Check]:
 
 
 def _aliases() -> Iterator[Check]:
-    current = shell.aliases_are_current(db.account_names())
+    current = shell_aliases.aliases_are_current(db.account_names())
     if current is None or not rc_files.is_installed(os.environ):
         yield Check("aliases", "warn", _("not installed"), "claude-accounts install")
     elif not current:

@@ -7,17 +7,16 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import running_sessions
-import usage
-from account_rows import now_ms
-from clocks import time_left
-from commands import add_command
-from messages import AccountsError, _, printable, say
+from ..accounts import sessions as running_sessions, usage
+from ..accounts.clocks import time_left
+from ..accounts.rows import now_ms
+from ..messages import AccountsError, _, printable, say
+from .console import add_command
 
 if TYPE_CHECKING:
     import argparse
 
-    from commands import Subparsers
+    from .console import Subparsers
 
 _LARGEST_STATUS = 1024 * 1024
 _COLOURS = {"green": 32, "yellow": 33, "red": 31}
@@ -76,7 +75,7 @@ def whoami(arguments: argparse.Namespace) -> int:
     """Print the account of this session or shell; exit 1 when claude would use none that we know of."""
     import json
 
-    import identity
+    from ..launch import identity
 
     found = identity.here(os.environ, os.getcwd())
     if arguments.json:
@@ -144,7 +143,7 @@ def sessions(arguments: argparse.Namespace) -> None:
         return
     import time
 
-    from commands.tables import table
+    from .tables import table
 
     header = [_("PID"), _("ACCOUNT"), _("FOLDER"), _("SINCE"), _("STARTED FROM"), _("TOKEN ENDS IN")]
     rows = [
@@ -163,8 +162,8 @@ def sessions(arguments: argparse.Namespace) -> None:
 
 def bind(arguments: argparse.Namespace) -> None:
     """Bind a folder to an account."""
-    import bindings
-    import db
+    from .. import db
+    from ..accounts import bindings
 
     bound = bindings.bind(db.find_account(arguments.name).id, arguments.folder)
     say(_("✓ {folder} belongs to {name}", folder=printable(bound.folder), name=printable(bound.account_name)))
@@ -172,7 +171,7 @@ def bind(arguments: argparse.Namespace) -> None:
 
 def unbind(arguments: argparse.Namespace) -> None:
     """Take a folder's binding away."""
-    import bindings
+    from ..accounts import bindings
 
     bound = bindings.unbind(arguments.folder)
     say(_("✓ {folder} belongs to no account any more", folder=printable(bound.folder)))
@@ -180,8 +179,8 @@ def unbind(arguments: argparse.Namespace) -> None:
 
 def bindings_list(arguments: argparse.Namespace) -> None:
     """Print all bindings."""
-    import bindings
-    from commands.tables import table
+    from ..accounts import bindings
+    from .tables import table
 
     found = bindings.listed()
     if arguments.json:

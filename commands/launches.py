@@ -8,19 +8,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NoReturn
 
-import bindings
-import claude_code
-import db
-import launching
-import programs
-import running_sessions
-from commands import add_command, confirmed
-from messages import ClaudeMissing, InvalidInput, _, printable, say
+from .. import db
+from ..accounts import bindings, sessions as running_sessions
+from ..claude import program as claude_code
+from ..launch.plan import BoundElsewhere, plan
+from ..messages import ClaudeMissing, InvalidInput, _, printable, say
+from ..system import programs
+from .console import add_command, confirmed
 
 if TYPE_CHECKING:
     import argparse
 
-    from commands import Subparsers
+    from .console import Subparsers
 
 
 def register(subparsers: Subparsers) -> None:
@@ -71,11 +70,11 @@ def _launch(name: str | None, arguments: list[str], *, force: bool) -> NoReturn:
     cwd = os.getcwd()
     account = db.find_account(name) if name is not None else _account_of(cwd)
     try:
-        planned = launching.plan(account.id, arguments, cwd=cwd, environ=os.environ, force=force)
-    except launching.BoundElsewhere as error:
+        planned = plan(account.id, arguments, cwd=cwd, environ=os.environ, force=force)
+    except BoundElsewhere as error:
         if not confirmed(_("{problem}. Go on as {name}?", problem=error.message, name=printable(account.name))):
             raise
-        planned = launching.plan(account.id, arguments, cwd=cwd, environ=os.environ, anywhere=True)
+        planned = plan(account.id, arguments, cwd=cwd, environ=os.environ, anywhere=True)
     running_sessions.record(account, os.getpid(), cwd, running_sessions.SHELL)
     for notice in planned.notices:
         say(notice)

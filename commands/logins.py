@@ -6,18 +6,17 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import claude_code
-import credentials_store
-import db
-import running_sessions
-from clocks import time_left
-from commands import add_command, confirmed, keep_aliases_current
-from messages import AccountsError, InvalidInput, NotFound, _, plural, printable, say
+from .. import db
+from ..accounts import sessions as running_sessions
+from ..accounts.clocks import time_left
+from ..claude import credentials_store, program as claude_code
+from ..messages import AccountsError, InvalidInput, NotFound, _, plural, printable, say
+from .console import add_command, confirmed, keep_aliases_current
 
 if TYPE_CHECKING:
     import argparse
 
-    from commands import Subparsers
+    from .console import Subparsers
 
 
 def register(subparsers: Subparsers) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from commands import add_command
-from messages import InvalidInput, _
+from ..messages import InvalidInput, _
+from .console import add_command
 
 if TYPE_CHECKING:
     import argparse
 
-    from commands import Subparsers
+    from .console import Subparsers
 
 # More of what --trusted-host names, separated by commas or spaces.
 _TRUSTED_HOSTS = "CLAUDE_ACCOUNTS_TRUSTED_HOSTS"
@@ -51,9 +51,9 @@ def register(subparsers: Subparsers) -> None:
 def serve(arguments: argparse.Namespace) -> None:
     """Serve until a signal ends it."""
     # No other command pays for Flask and gunicorn.
-    from origin import parse_host
-    from serving import Options
-    from serving import serve as run
+    from ..dashboard.origin import parse_host
+    from ..dashboard.serving import Options, serve as run
+    from ..server import create_app
 
     named = os.environ.get(_TRUSTED_HOSTS, "").replace(",", " ").split()
     trusted_hosts = (*arguments.trusted_host, *named)
@@ -74,5 +74,6 @@ def serve(arguments: argparse.Namespace) -> None:
             certificate=arguments.tls_cert,
             key=arguments.tls_key,
             self_signed=arguments.tls,
-        )
+        ),
+        create_app,
     )

@@ -7,17 +7,15 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import db
-import rc_files
-import shell
-import status_line
-from commands import add_command, confirmed
-from messages import AccountsError, InvalidInput, _, printable, say
+from .. import db
+from ..install import aliases as shell_aliases, rc_files, status_line
+from ..messages import AccountsError, InvalidInput, _, printable, say
+from .console import add_command, confirmed
 
 if TYPE_CHECKING:
     import argparse
 
-    from commands import Subparsers
+    from .console import Subparsers
 
 
 def register(subparsers: Subparsers) -> None:
@@ -28,7 +26,7 @@ def register(subparsers: Subparsers) -> None:
         help=_("print the shell aliases, one for each account, without any secret"),
         example="claude-accounts aliases --shell fish",
     )
-    parser.add_argument("--shell", choices=shell.SHELLS, default="bash", help=_("bash, zsh or fish"))
+    parser.add_argument("--shell", choices=shell_aliases.SHELLS, default="bash", help=_("bash, zsh or fish"))
     parser.set_defaults(run=print_aliases)
     parser = add_command(
         subparsers,
@@ -56,7 +54,7 @@ def register(subparsers: Subparsers) -> None:
         help=_("print the completion for one shell"),
         example="claude-accounts completion zsh",
     )
-    parser.add_argument("shell", choices=shell.SHELLS)
+    parser.add_argument("shell", choices=shell_aliases.SHELLS)
     parser.set_defaults(run=print_completion)
     subparsers.add_parser("__complete").set_defaults(run=complete)
 
@@ -64,7 +62,7 @@ def register(subparsers: Subparsers) -> None:
 def print_aliases(arguments: argparse.Namespace) -> None:
     """Print the alias file of one shell."""
     # Bytes, because a path on this machine need not be text in the locale's encoding.
-    sys.stdout.buffer.write(os.fsencode(shell.alias_script(db.account_names(), arguments.shell)))
+    sys.stdout.buffer.write(os.fsencode(shell_aliases.alias_script(db.account_names(), arguments.shell)))
 
 
 def install(arguments: argparse.Namespace) -> None:
@@ -76,7 +74,7 @@ def install(arguments: argparse.Namespace) -> None:
         _show(rc_files.plan_install(os.environ))
         return
     changes = rc_files.install(db.account_names(), os.environ)
-    say(_("✓ Aliases: {path}", path=printable(shell.alias_path("bash"))))
+    say(_("✓ Aliases: {path}", path=printable(shell_aliases.alias_path("bash"))))
     for change in changes:
         say(_("✓ Line added to {path}", path=printable(change.path)))
     if not changes and rc_files.is_installed(os.environ):
@@ -85,7 +83,7 @@ def install(arguments: argparse.Namespace) -> None:
         line = printable(os.fsdecode(rc_files.posix_line()))
         say(_("  No start-up file of a shell was found; add this to yours: {line}", line=line))
     kind = "fish" if os.path.basename(os.environ.get("SHELL", "")) == "fish" else "bash"
-    say(_("  Use them now: source {path}", path=printable(shell.alias_path(kind))))
+    say(_("  Use them now: source {path}", path=printable(shell_aliases.alias_path(kind))))
 
 
 def _install_status_line(arguments: argparse.Namespace) -> None:
@@ -119,21 +117,18 @@ def uninstall(arguments: argparse.Namespace) -> None:
 
 def print_completion(arguments: argparse.Namespace) -> None:
     """Print one shell's completion script."""
-    print(shell.completion_script(arguments.shell), end="")
+    print(shell_aliases.completion_script(arguments.shell), end="")
 
 
 def complete(arguments: argparse.Namespace) -> None:
     """Print what the word under the cursor can become, one candidate a line."""
-    # The parser knows every command and option; at the top it would be imported by its own import.
-    from cli import FAMILIES, build_parser
-
     words: list[str] = arguments.passed_on
-    commands = [name for family in FAMILIES.values() for name in family if not name.startswith("_")]
+    commands: list[str] = [name for name in arguments.commands if not name.startswith("_")]
     options: list[str] = []
     if len(words) > 1 and words[-1].startswith("-") and words[0] in commands:
-        options = option_names(build_parser(words[0]), words[0])
-    names = db.account_names() if shell.takes_name(words) else []
-    for candidate in shell.complete(words, commands, options, names):
+        options = option_names(arguments.parser_of(words[0]), words[0])
+    names = db.account_names() if shell_aliases.takes_name(words) else []
+    for candidate in shell_aliases.complete(words, commands, options, names):
         print(candidate)
 
 

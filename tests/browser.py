@@ -163,7 +163,7 @@ def _cache_with_libraries() -> str:
     cache = tempfile.mkdtemp(prefix="claude-accounts-libraries-")
     atexit.register(shutil.rmtree, cache)
     environ = os.environ | {"XDG_CACHE_HOME": cache}
-    program = "import browser_libs; browser_libs.ensure()"
+    program = "import bare_names; bare_names.member('dashboard.browser_libs').ensure()"
     subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True, env=environ)
     return cache
 

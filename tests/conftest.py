@@ -12,11 +12,18 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 import pytest
+from hypothesis import settings
 from token_endpoint import TokenEndpoint, token_endpoint
 
-import messages
-
 PROJECT = Path(__file__).resolve().parent.parent
+sys.path.append(str(PROJECT))
+import bare_names  # noqa: E402 - the folder of a checkout is the package, whatever its name
+
+messages = bare_names.member("messages")
+
+# How long one example takes says how busy the machine is.
+settings.register_profile("claims", deadline=None)
+settings.load_profile("claims")
 
 # Whoever starts the tests in the background may have these signals ignored, and every program under test inherits it.
 for _number in (signal.SIGHUP, signal.SIGINT):

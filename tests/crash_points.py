@@ -20,7 +20,7 @@ sys.path.insert(0, sys.argv[1])
 end, at = sys.argv[2], int(sys.argv[3])
 import cli
 count = 0
-OURS = {"storage.py", "private_files.py", "credentials_store.py", "login_refresh.py", "account_rows.py", "rc_files.py",
+OURS = {"storage.py", "private_files.py", "credentials_store.py", "refresh.py", "rows.py", "rc_files.py",
         "durable_store.py"}
 
 def watch(frame, event, argument):

@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from token_endpoint import TokenEndpoint, in_hours
 
-import db
+from claude_accounts import db
 
 KEY = "sk-ant-api03-" + "k" * 40 + "ABCDEF"
 

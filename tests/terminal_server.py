@@ -13,8 +13,8 @@ from flask import Flask
 from flask_socketio import SocketIO
 from werkzeug.serving import make_server
 
-import terminal_events
-from terminals import Terminals
+from claude_accounts.terminal import events as terminal_events
+from claude_accounts.terminal.terminals import Terminals
 
 DEADLINE = 30.0
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Cli, assert_fails_cleanly
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from token_endpoint import in_hours
 
-import db
-from messages import AccountsError, Conflict, InvalidInput, NotFound
+from claude_accounts import db
+from claude_accounts.messages import AccountsError, Conflict, InvalidInput, NotFound
 
 KEY = "sk-ant-api03-" + "k" * 60 + "abc123"
 ACCESS = "sk-ant-oat01-" + "a" * 60 + "def456"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, Cli
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-import messages
-from messages import _, plural, printable, use_language
+from claude_accounts import messages
+from claude_accounts.messages import _, plural, printable, use_language
 
-SOURCES = [path for folder in ("", "commands") for path in sorted((PROJECT / folder).glob("*.py"))]
+ROOMS = [path.parent for path in sorted(PROJECT.glob("*/__init__.py"))]
+SOURCES = [*sorted(PROJECT.glob("*.py")), *(path for room in ROOMS for path in sorted(room.rglob("*.py")))]
 # The words of Python's own argument parser that a misuse can bring up.
 PARSER_WORDS = {
     "usage: ",

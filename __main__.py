@@ -1,0 +1,7 @@
+"""`python -m claude_accounts`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,397 @@
+"""Owns one row of the accounts table: what may come in, how it is read, masked and written.
+
+It opens no connection and decides nothing: db.py and login_refresh.py do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from typing import Any, NamedTuple
+
+from ..claude import credentials_store
+from ..messages import AccountsError, Conflict, InvalidInput, NotFound, _, printable
+from . import storage
+
+API_KEY = "api_key"
+OAUTH = "oauth"
+VARIABLES = {API_KEY: "ANTHROPIC_API_KEY", OAUTH: "CLAUDE_CODE_OAUTH_TOKEN"}
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
+_LAST_MOMENT_MS = 253_402_300_799_000  # the end of the year 9999
+_LONGEST_SECRET = 8192
+_SHORTEST_SHOWN = 24
+_KINDS = ("sk-ant-api03-", "sk-ant-oat01-", "sk-ant-ort01-", "sk-ant-")
+
+_masks: dict[str, str] = {}
+
+
+class Account(NamedTuple):
+    """One named identity without its secrets. Times: `expires_at` and `login_expires_at` in epoch milliseconds, 0
+    unknown or never; `created_at` and `last_used` as UTC `YYYY-MM-DD HH:MM:SS`."""
+
+    id: str
+    name: str
+    auth_type: str
+    masked_key: str
+    has_refresh: bool
+    expires_at: int
+    login_expires_at: int
+    login_ended: bool
+    email: str
+    organization: str
+    subscription_type: str
+    created_at: str
+    last_used: str | None
+    durable: bool
+
+    def status(self, at_ms: int | None = None) -> str:
+        """Return `valid`, `expired` (a refresh or login helps) or `needs_login` (only a login helps)."""
+        now = now_ms() if at_ms is None else at_ms
+        if not self.masked_key or self.login_ended or 0 < self.login_expires_at <= now:
+            return "needs_login"
+        # Claude Code renews the token of a durable account by itself.
+        return "expired" if not self.durable and 0 < self.expires_at <= now else "valid"
+
+    @property
+    def ends_at(self) -> int:
+        """Return when only a new login helps, in epoch milliseconds: the login's or setup token's end; 0 unknown."""
+        if self.auth_type != OAUTH:
+            return 0
+        return self.login_expires_at if self.has_refresh else self.expires_at
+
+
+def clean_name(text: str) -> str:
+    """Return the account name that was meant: lower case, dashes for spaces. Raises InvalidInput."""
+    name = text.strip().lower().replace(" ", "-")
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            _("{name} is not an account name", name=repr(printable(text)[:60])),
+            _("use 2 to 32 of a-z, 0-9 and -, beginning with a letter or digit"),
+            field="name",
+        )
+    return name
+
+
+def checked_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of an account's values with everything checked. Raises InvalidInput with the field's name."""
+    auth_type = entry["auth_type"]
+    if not isinstance(auth_type, str) or auth_type not in VARIABLES:
+        raise InvalidInput(_("the auth type must be api_key or oauth"), field="auth_type")
+    checked = {"name": clean_name(checked_text(entry["name"], "name")), "auth_type": auth_type}
+    if auth_type == API_KEY:
+        return checked | {"api_key": checked_secret(entry.get("api_key", ""), "api_key", API_KEY)}
+    for field in ("access_token", "refresh_token"):
+        value = entry.get(field)
+        checked[field] = "" if value is None or value == "" else checked_secret(value, field, OAUTH)
+    if checked["refresh_token"] and not checked["access_token"]:
+        raise InvalidInput(_("a refresh token needs its access token"), field="access_token")
+    return checked | {"expires_at": checked_moment(entry.get("expires_at", 0), "expires_at")}
+
+
+def checked_text(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(_("{field} must be a text", field=field), field=field)
+    return value
+
+
+def checked_entries(data: object) -> list[dict[str, Any]]:
+    """Return the checked entries of an import. Raises InvalidInput that says which entry (from 1) is wrong, and how."""
+    if not isinstance(data, list):
+        raise InvalidInput(_("an import is a JSON array of accounts"))
+    checked = []
+    for number, entry in enumerate(data, 1):
+        try:
+            if not isinstance(entry, dict):
+                raise InvalidInput(_("it must be an object"))
+            given = {"auth_type": API_KEY, "name": None} | entry
+            checked.append(checked_entry(given) | _checked_details(given))
+        except InvalidInput as error:
+            name = entry.get("name") if isinstance(entry, dict) else None
+            called = f" ({printable(name)[:40]})" if isinstance(name, str) and name else ""
+            where = _("entry {number}{called}: ", number=number, called=called)
+            raise InvalidInput(where + error.message, error.hint, field=error.field) from error
+    return checked
+
+
+def _checked_details(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what an exported entry says of its login besides the tokens."""
+    details: dict[str, Any] = {}
+    for column in DETAILS:
+        value = entry.get(column)
+        if column == "login_expires_at":
+            details[column] = checked_moment(value, column)
+        elif value is not None:
+            text = checked_text(value, column)
+            if len(text) > 1024 or not text.isprintable():
+                raise InvalidInput(_("{field} is not a plain text", field=column), field=column)
+            details[column] = text
+    return details
+
+
+def exported(row: sqlite3.Row, refresh_tokens: bool) -> dict[str, Any]:
+    """Return one account as an export holds it, secrets in clear."""
+    entry: dict[str, Any] = {"name": row["name"], "auth_type": row["auth_type"]}
+    if row["auth_type"] == API_KEY:
+        return entry | {"api_key": storage.decrypt(row["api_key_enc"])}
+    entry["access_token"] = storage.decrypt(row["access_token_enc"])
+    entry["refresh_token"] = storage.decrypt(row["refresh_token_enc"]) if refresh_tokens else ""
+    entry["expires_at"] = row["expires_at"]
+    return entry | {column: row[column] for column in DETAILS if row[column]}
+
+
+def checked_secret(value: object, field: str, auth_type: str) -> str:
+    secret = checked_text(value, field)
+    if not secret:
+        raise InvalidInput(_("{field} is empty", field=field), field=field)
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise InvalidInput(
+            _("{field} holds a space, a line break or another character that no credential has", field=field),
+            _("copy it again, in one piece"),
+            field=field,
+        )
+    if len(secret) > _LONGEST_SECRET:
+        raise InvalidInput(_("{field} is too long", field=field), field=field)
+    if auth_type == API_KEY and secret.startswith(("sk-ant-oat", "sk-ant-ort")):
+        raise InvalidInput(
+            _("this is an OAuth token, not an API key"), "claude-accounts add NAME --oauth --token -", field=field
+        )
+    if auth_type == OAUTH and secret.startswith("sk-ant-api"):
+        raise InvalidInput(_("this is an API key, not an OAuth token"), "claude-accounts add NAME --key -", field=field)
+    if field == "access_token" and secret.startswith("sk-ant-ort"):
+        raise InvalidInput(_("this is a refresh token, not an access token"), field=field)
+    return secret
+
+
+def checked_moment(value: object, field: str) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LAST_MOMENT_MS:
+        raise InvalidInput(_("{field} must be a time in epoch milliseconds", field=field), field=field)
+    return value
+
+
+def require_type(row: sqlite3.Row, auth_type: str, field: str) -> None:
+    if row["auth_type"] != auth_type:
+        kind = _("an API key account") if row["auth_type"] == API_KEY else _("an OAuth account")
+        raise InvalidInput(_("{name} is {kind}", name=printable(row["name"]), kind=kind), field=field)
+
+
+def refuse_other_identity(row: sqlite3.Row, found: credentials_store.Login) -> None:
+    """Refuse a login of somebody else, and older tokens of the same person than are stored."""
+    name = printable(row["name"])
+    for known, new in (
+        (row["account_uuid"], found.account_uuid),
+        (row["organization_uuid"], found.organization_uuid),
+        (row["email"].lower(), found.email.lower()),
+    ):
+        if known and new and known != new:
+            raise Conflict(
+                _(
+                    "{name} is {known}, and this login is {found}",
+                    name=name,
+                    known=_identity(row["email"], row["organization"]),
+                    found=_identity(found.email, found.organization),
+                ),
+                _("claude-accounts login --force {name}, or capture it under another name", name=name),
+            )
+    same_owner = found.account_uuid != "" and found.account_uuid == row["account_uuid"]
+    if same_owner and not row["login_ended"] and now_ms() < row["expires_at"] and found.expires_at < row["expires_at"]:
+        raise Conflict(
+            _("{name} already holds newer tokens than this login", name=name), f"claude-accounts login --force {name}"
+        )
+
+
+def insert(connection: sqlite3.Connection, entry: dict[str, Any]) -> str:
+    """Insert a checked entry and return its id. Raises sqlite3.IntegrityError when the name is taken."""
+    account_id = f"acc_{entry['name']}_{os.urandom(4).hex()}"
+    columns: dict[str, object] = {"id": account_id, "name": entry["name"], "auth_type": entry["auth_type"]}
+    columns["api_key_enc"] = storage.encrypt(entry.get("api_key", ""))
+    columns |= token_columns(
+        connection, entry.get("access_token", ""), entry.get("refresh_token", ""), entry.get("expires_at", 0)
+    )
+    columns |= {column: entry[column] for column in DETAILS if column in entry}
+    places = ", ".join("?" * len(columns))
+    statement = f"INSERT INTO accounts ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our own column names
+    connection.execute(statement, tuple(columns.values()))
+    return account_id
+
+
+DETAILS = (
+    "scopes",
+    "subscription_type",
+    "rate_limit_tier",
+    "login_expires_at",
+    "account_uuid",
+    "organization_uuid",
+    "email",
+    "organization",
+)
+
+
+def update(connection: sqlite3.Connection, condition: str, value: str, changes: dict[str, object]) -> None:
+    if changes:
+        assignments = ", ".join(f"{column} = ?" for column in changes)
+        statement = f"UPDATE accounts SET {assignments} WHERE {condition}"  # noqa: S608 - our own column names
+        connection.execute(statement, (*changes.values(), value))
+
+
+def token_columns(
+    connection: sqlite3.Connection, access_token: str, refresh_token: str, expires_at: int, login_id: str = ""
+) -> dict[str, object]:
+    """Return the columns of one token pair; a refresh token already stored elsewhere joins that login."""
+    found = storage.digest(refresh_token)
+    if found and not login_id:
+        other = connection.execute("SELECT login_id FROM accounts WHERE refresh_digest = ?", (found,)).fetchone()
+        login_id = other["login_id"] if other else ""
+    return {
+        "access_token_enc": storage.encrypt(access_token),
+        "refresh_token_enc": storage.encrypt(refresh_token),
+        "refresh_digest": found,
+        "login_id": login_id or os.urandom(16).hex(),
+        "expires_at": expires_at,
+    }
+
+
+def changed_tokens(
+    connection: sqlite3.Connection, access_token: str | None, refresh_token: str | None, expires_at: int | None
+) -> dict[str, object]:
+    """Return the columns for tokens typed in by hand: what belonged to the login before is no longer known."""
+    if access_token is None:
+        raise InvalidInput(_("a refresh token or an end needs its access token"), field="access_token")
+    checked = checked_entry(
+        {
+            "name": "any",
+            "auth_type": OAUTH,
+            "access_token": checked_secret(access_token, "access_token", OAUTH),
+            "refresh_token": refresh_token,
+            "expires_at": expires_at,
+        }
+    )
+    forgotten: dict[str, object] = dict.fromkeys(DETAILS, "") | {"login_expires_at": 0}
+    columns = token_columns(connection, checked["access_token"], checked["refresh_token"], checked["expires_at"])
+    return forgotten | columns | {"login_ended": 0, "from_live_store": 0}
+
+
+def login_columns(login: credentials_store.Login) -> dict[str, object]:
+    return {
+        "scopes": " ".join(login.scopes),
+        "subscription_type": login.subscription_type,
+        "rate_limit_tier": login.rate_limit_tier,
+        "login_expires_at": login.login_expires_at,
+        "account_uuid": login.account_uuid,
+        "organization_uuid": login.organization_uuid,
+        "email": login.email,
+        "organization": login.organization,
+    }
+
+
+def answered_columns(tokens: Any) -> dict[str, object]:
+    """Return what a refresh says besides the tokens (oauth.Tokens; that module is imported only to refresh)."""
+    return {
+        "scopes": " ".join(tokens.scopes),
+        "account_uuid": tokens.account_uuid,
+        "organization_uuid": tokens.organization_uuid,
+        "email": tokens.email,
+        "organization": tokens.organization,
+    }
+
+
+def login_of(row: sqlite3.Row) -> credentials_store.Login:
+    return credentials_store.Login(
+        access_token=storage.decrypt(row["access_token_enc"]),
+        refresh_token=storage.decrypt(row["refresh_token_enc"]),
+        expires_at=row["expires_at"],
+        scopes=tuple(row["scopes"].split()),
+        subscription_type=row["subscription_type"],
+        rate_limit_tier=row["rate_limit_tier"],
+        login_expires_at=row["login_expires_at"],
+        account_uuid=row["account_uuid"],
+        organization_uuid=row["organization_uuid"],
+        email=row["email"],
+        organization=row["organization"],
+    )
+
+
+def account_of(row: sqlite3.Row) -> Account:
+    return Account(
+        id=row["id"],
+        name=row["name"],
+        auth_type=row["auth_type"],
+        masked_key=_mask(row["api_key_enc"] if row["auth_type"] == API_KEY else row["access_token_enc"]),
+        has_refresh=bool(row["refresh_token_enc"]),
+        expires_at=row["expires_at"] if row["auth_type"] == OAUTH else 0,
+        login_expires_at=row["login_expires_at"],
+        login_ended=bool(row["login_ended"]),
+        email=row["email"],
+        organization=row["organization"],
+        subscription_type=row["subscription_type"],
+        created_at=row["created_at"],
+        last_used=row["last_used"],
+        durable=bool(row["durable"]),
+    )
+
+
+def _mask(sealed: str) -> str:
+    """Return what may be shown of a secret: its public prefix and last six characters, nothing at all of a short one.
+
+    Masks are remembered by ciphertext: a page that lists a thousand accounts decrypts each once, not once a view.
+    """
+    if not sealed:
+        return ""
+    mask = _masks.get(sealed)
+    if mask is None:
+        secret = storage.decrypt(sealed)
+        kind = next((prefix for prefix in _KINDS if secret.startswith(prefix)), "")
+        mask = f"{kind}...{secret[-6:]}" if len(secret) >= _SHORTEST_SHOWN else "..."
+        if len(_masks) > 50_000:
+            _masks.clear()
+        _masks[sealed] = mask
+    return mask
+
+
+def row_of(connection: sqlite3.Connection, account_id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = connection.execute("SELECT * FROM accounts WHERE id = ?", (account_id,)).fetchone()
+    if row is None:
+        raise NotFound(_("there is no account with the id {id}", id=repr(printable(account_id)[:60])))
+    return row
+
+
+def reread(account_id: str) -> sqlite3.Row:
+    with storage.reading() as connection:
+        return row_of(connection, account_id)
+
+
+def likely_name(name: str, names: list[str]) -> str:
+    # Only a mistyped name pays for this import.
+    import difflib
+
+    close = difflib.get_close_matches(name.lower(), names, 1)
+    if close:
+        return _("did you mean {name}?", name=printable(close[0]))
+    return "claude-accounts list" if names else "claude-accounts add NAME"
+
+
+def taken(name: str) -> Conflict:
+    return Conflict(_("there is already an account {name}", name=name), "claude-accounts list")
+
+
+def no_credential(row: sqlite3.Row) -> AccountsError:
+    name = printable(row["name"])
+    if row["auth_type"] == API_KEY:
+        return AccountsError(_("{name} has no API key", name=name), f"claude-accounts update {name} --key -")
+    return AccountsError(_("{name} has no login yet", name=name), f"claude-accounts login {name}")
+
+
+def login_again(row: sqlite3.Row) -> str:
+    return f"claude-accounts login --new {printable(row['name'])}"
+
+
+def _identity(email: str, organization: str) -> str:
+    return printable(" / ".join(part for part in (email, organization) if part)) or _("somebody else")
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,107 @@
+"""Owns the record of every claude that we started: which account, where, since when, from a shell or the page.
+
+A process is known by its id and the moment it started, so that an id that the system has given to another process is
+never shown. The record is made before the program starts and looked through, not kept up: what is gone is not shown.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+from ..messages import AccountsError, Conflict, StorageFailed, _, plural, printable, warn
+from ..system import programs
+from . import rows as account_rows, storage
+
+SHELL, WEB = "shell", "web"
+
+
+class Session(NamedTuple):
+    """One running claude. `since` and `token_ends` (0: renewed by itself, or never) are epoch milliseconds."""
+
+    pid: int
+    account_id: str
+    account_name: str
+    folder: str
+    since: int
+    origin: str
+    token_ends: int
+
+
+def record(account: account_rows.Account, pid: int, folder: str, origin: str) -> None:
+    """Note that the process `pid` is, or is about to become, a claude of this account; sweep out what has ended."""
+    token_ends = 0 if account.durable else account.expires_at
+    values = (pid, process_mark(pid), account.id, folder, account_rows.now_ms(), origin, token_ends)
+    try:
+        with storage.writing(durable=False, secrets=False) as connection:
+            rows = connection.execute("SELECT pid, process_started FROM running_sessions").fetchall()
+            gone = [(row["pid"], row["process_started"]) for row in rows if not _is_alive(*row)]
+            connection.executemany("DELETE FROM running_sessions WHERE pid = ? AND process_started = ?", gone)
+            connection.execute("INSERT OR REPLACE INTO running_sessions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    except StorageFailed as error:
+        # Nobody is kept from working because a list will be short of one line.
+        warn(error.message)
+
+
+def listed(account_id: str | None = None) -> list[Session]:
+    """Return the sessions that run now, of one account or of all, the newest last."""
+    with storage.reading() as connection:
+        rows = connection.execute(
+            "SELECT running_sessions.*, name FROM running_sessions JOIN accounts ON accounts.id = account_id"
+            " ORDER BY since"
+        ).fetchall()
+    return [
+        Session(
+            row["pid"],
+            row["account_id"],
+            row["name"],
+            row["folder"],
+            row["since"],
+            row["origin"],
+            row["token_ends"],
+        )
+        for row in rows
+        if account_id in (None, row["account_id"]) and _is_alive(row["pid"], row["process_started"])
+    ]
+
+
+def refuse_while_running(account: account_rows.Account) -> None:
+    """Raise Conflict when sessions run on the store of this durable account, which is about to go."""
+    sessions = listed(account.id)
+    if account.durable and sessions:
+        name = printable(account.name)
+        raise Conflict(
+            plural(
+                "{count} session of {name} is running on the login that would go",
+                "{count} sessions of {name} are running on the login that would go",
+                len(sessions),
+                name=name,
+            ),
+            _("end it first, or: claude-accounts update {name} --injected --force", name=name),
+        )
+
+
+def process_mark(pid: int) -> str:
+    """Return when the process started, in the system's own words, empty when there is no such process."""
+    if sys.platform == "linux":
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                fields = file.read().rpartition(")")[2].split()
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                boot = file.read(8)
+        except OSError:
+            return ""
+        # A dead process that nobody has reaped runs no more.
+        return "" if fields[0] in "ZX" else f"{boot} {fields[19]}"
+    try:
+        code, output = programs.run(
+            ["/bin/ps", "-o", "lstart=", "-p", str(pid)], os.environ | {"LC_ALL": "C"}, seconds=5
+        )
+    except AccountsError:
+        return ""
+    return output.decode("ascii", "replace").strip() if code == 0 else ""
+
+
+def _is_alive(pid: int, started: str) -> bool:
+    return started != "" and process_mark(pid) == started

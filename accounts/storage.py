@@ -1,0 +1,404 @@
+"""Owns the data folder: the accounts database file, its key file, the schema and the encryption of single values.
+
+It knows no account rules. With db.py it is the only importer of sqlite3, and with self_signed.py of cryptography.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from ..messages import StorageFailed, _, printable
+from ..system.folders import data_folder
+from ..system.private_files import cannot_write, create_private_file_once, make_private_folder
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+# cryptography is imported where a secret is touched: a status line, which touches none, must not pay 25 ms for it.
+
+SCHEMA_VERSION = 2
+_BUSY_SECONDS = 30.0
+_KEY_PROOF = "claude-accounts"
+
+# What the earlier program made (its PRAGMA user_version is 0); a new database starts from the same tables.
+_FIRST_TABLES = """
+CREATE TABLE IF NOT EXISTS accounts (
+    id TEXT PRIMARY KEY,
+    name TEXT UNIQUE NOT NULL,
+    auth_type TEXT NOT NULL CHECK (auth_type IN ('api_key', 'oauth')),
+    api_key_enc TEXT NOT NULL DEFAULT '',
+    access_token_enc TEXT NOT NULL DEFAULT '',
+    refresh_token_enc TEXT NOT NULL DEFAULT '',
+    expires_at INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL DEFAULT (datetime('now')),
+    last_used TEXT
+);
+CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+# login_id names one lineage of refresh tokens: accounts that hold the same login share its lock and its tokens.
+_VERSION_1 = """
+ALTER TABLE accounts ADD COLUMN login_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN refresh_digest TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN from_live_store INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN login_ended INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN login_expires_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN scopes TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN subscription_type TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN rate_limit_tier TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN account_uuid TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN organization_uuid TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN email TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN organization TEXT NOT NULL DEFAULT '';
+CREATE INDEX accounts_by_refresh_digest ON accounts (refresh_digest);
+CREATE INDEX accounts_by_login ON accounts (login_id);
+CREATE TABLE sessions (
+    id_hash TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    address TEXT NOT NULL DEFAULT '',
+    user_agent TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE recent_folders (
+    account_id TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    used_at INTEGER NOT NULL,
+    PRIMARY KEY (account_id, folder)
+);
+CREATE TABLE change_counter (value INTEGER NOT NULL);
+INSERT INTO change_counter VALUES (0);
+CREATE TRIGGER accounts_added AFTER INSERT ON accounts BEGIN UPDATE change_counter SET value = value + 1; END;
+CREATE TRIGGER accounts_updated AFTER UPDATE ON accounts BEGIN UPDATE change_counter SET value = value + 1; END;
+CREATE TRIGGER accounts_removed AFTER DELETE ON accounts BEGIN UPDATE change_counter SET value = value + 1; END;
+"""
+
+# What belongs to running sessions and folders goes with its account.
+_VERSION_2 = """
+ALTER TABLE accounts ADD COLUMN durable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN spent_digest TEXT NOT NULL DEFAULT '';
+CREATE TABLE running_sessions (
+    pid INTEGER NOT NULL,
+    process_started TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    token_ends INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (pid, process_started)
+);
+CREATE TABLE bindings (folder TEXT PRIMARY KEY, account_id TEXT NOT NULL);
+CREATE TABLE usage (
+    account_id TEXT NOT NULL,
+    period TEXT NOT NULL,
+    percent REAL NOT NULL,
+    resets_at INTEGER NOT NULL DEFAULT 0,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (account_id, period)
+);
+CREATE TRIGGER account_leaves_nothing AFTER DELETE ON accounts BEGIN
+    DELETE FROM running_sessions WHERE account_id = old.id;
+    DELETE FROM bindings WHERE account_id = old.id;
+    DELETE FROM usage WHERE account_id = old.id;
+END;
+"""
+
+_ciphers: dict[tuple[str, int, int], tuple[Fernet, bytes]] = {}
+# The cipher of the open transaction once it was needed: ten thousand accounts look at the key file once.
+_held: ContextVar[list[tuple[Fernet, bytes]] | None] = ContextVar("_held", default=None)
+
+
+def database_path() -> str:
+    """Return the path of the accounts database, whether it exists or not."""
+    return os.path.join(data_folder(), "accounts.db")
+
+
+def key_path() -> str:
+    """Return the path of the key file, whether it exists or not."""
+    return os.path.join(data_folder(), ".key")
+
+
+@contextmanager
+def reading() -> Iterator[sqlite3.Connection]:
+    """Open the database for one consistent look. Raises StorageFailed.
+
+    Where there is none yet, it is an empty one in memory: looking creates nothing.
+    """
+    exists = os.path.exists(database_path())
+    with _connection(database_path() if exists else ":memory:") as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
+@contextmanager
+def writing(*, durable: bool = True, secrets: bool = True) -> Iterator[sqlite3.Connection]:
+    """Open the database for one transaction: committed when the block ends, rolled back when it raises.
+
+    With `durable` the commit is on the disk before the block is left; without, a power loss may forget it (never more
+    than that). Without `secrets` nothing is encrypted, and so the key need not be proven. Raises StorageFailed; lets
+    sqlite3.IntegrityError through, which belongs to whoever knows the rule.
+    """
+    make_private_folder(data_folder())
+    _create_empty_database()
+    with _connection(database_path()) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if secrets:
+                _prove_key(connection)
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def forget_removed_pages() -> None:
+    """Empty the write-ahead log, so that what was deleted is in no file any more; a reader at work may put it off."""
+    with _connection(database_path()) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def check_room() -> None:
+    """Prove that the data folder takes another 64 kB, before something that cannot be undone is asked for.
+
+    Raises StorageFailed.
+    """
+    path = os.path.join(data_folder(), f".room.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            # A short write is no error to the system: only all of it proves the room.
+            if os.write(descriptor, bytes(65536)) < 65536:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            os.unlink(path)
+    except OSError as error:
+        raise cannot_write(data_folder(), error) from error
+
+
+def encrypt(text: str) -> str:
+    """Return the Fernet token of `text`; the empty text stays empty."""
+    return _cipher()[0].encrypt(text.encode()).decode() if text else ""
+
+
+def decrypt(token: str) -> str:
+    """Return the text of a Fernet token; the empty token is the empty text. Raises StorageFailed for a foreign key."""
+    if not token:
+        return ""
+    try:
+        return _cipher()[0].decrypt(token.encode()).decode()
+    except _refusals() as error:
+        raise _foreign_key() from error
+
+
+def digest(text: str) -> str:
+    """Return a keyed digest by which equal secrets are found without decrypting; the empty text has none."""
+    if not text:
+        return ""
+    # Fernet has loaded these; the standard library's own would cost a launch another 4 ms.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.hmac import HMAC
+
+    code = HMAC(_cipher()[1], SHA256())
+    code.update(text.encode())
+    return code.finalize().hex()
+
+
+@contextmanager
+def _connection(path: str) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            if path != ":memory:":
+                _tighten()
+            _bring_up_to_date(connection, path)
+            held = _held.set([])
+            try:
+                yield connection
+            finally:
+                _held.reset(held)
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.Error as error:
+        raise _explain(error) from error
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == SCHEMA_VERSION:
+        return
+    if version > SCHEMA_VERSION:
+        raise StorageFailed(
+            _("the accounts database was written by a newer version of this program ({version})", version=version),
+            _("update this program: git pull"),
+        )
+    if path == ":memory:":
+        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2)
+        return
+    _use_write_ahead_log(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been first while this one waited.
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version < 1:
+            _migrate_to_version_1(connection)
+        if version < 2:
+            _run_script(connection, _VERSION_2)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _migrate_to_version_1(connection: sqlite3.Connection) -> None:
+    _run_script(connection, _FIRST_TABLES)
+    sealed = connection.execute(
+        "SELECT coalesce(nullif(api_key_enc, ''), nullif(access_token_enc, ''), refresh_token_enc) FROM accounts"
+    ).fetchall()
+    sealed = [row[0] for row in sealed if row[0]]
+    if sealed:
+        # The earlier program's key must be here and fit; a new one would make every secret unreadable.
+        decrypt(sealed[0])
+    else:
+        from cryptography.fernet import Fernet
+
+        create_private_file_once(key_path(), Fernet.generate_key())
+    _run_script(connection, _VERSION_1)
+    for row in connection.execute("SELECT id, refresh_token_enc FROM accounts").fetchall():
+        found = digest(decrypt(row["refresh_token_enc"]))
+        login_id = found[:32] or os.urandom(16).hex()
+        connection.execute(
+            "UPDATE accounts SET login_id = ?, refresh_digest = ? WHERE id = ?", (login_id, found, row["id"])
+        )
+    connection.execute("INSERT OR REPLACE INTO settings VALUES ('key_proof', ?)", (encrypt(_KEY_PROOF),))
+
+
+def _run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements inside the open transaction (executescript would commit it first)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; SQLite answers "locked" at once when two first users do so together, whatever the busy timeout."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _prove_key(connection: sqlite3.Connection) -> None:
+    """Refuse to write with a key that does not fit what is already there."""
+    row = connection.execute("SELECT value FROM settings WHERE key = 'key_proof'").fetchone()
+    if row and decrypt(row["value"]) != _KEY_PROOF:
+        raise _foreign_key()
+
+
+def _cipher() -> tuple[Fernet, bytes]:
+    held = _held.get()
+    if held:
+        return held[0]
+    found = _cipher_of(key_path())
+    if held is not None:
+        held.append(found)
+    return found
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return what a cipher raises for a text that it did not make."""
+    from cryptography.fernet import InvalidToken
+
+    return InvalidToken, UnicodeError
+
+
+def _cipher_of(path: str) -> tuple[Fernet, bytes]:
+    from cryptography.fernet import Fernet
+    from cryptography.hazmat.primitives.hashes import SHA256, Hash
+
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            known = _ciphers.get((path, status.st_ino, status.st_mtime_ns))
+            if known:
+                return known
+            key = file.read(1024).strip()
+        cipher = Fernet(key)
+    except FileNotFoundError as error:
+        raise StorageFailed(
+            _("the key file {path} is missing, and without it no stored credential can be read", path=printable(path)),
+            _("put the key file back from a copy; to start afresh move {path} away", path=printable(database_path())),
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageFailed(_("cannot read {path}: {reason}", path=printable(path), reason=reason)) from error
+    except ValueError as error:
+        raise StorageFailed(
+            _("the key file {path} is damaged", path=printable(path)), _("put the key file back from a copy")
+        ) from error
+    hashed = Hash(SHA256())
+    hashed.update(b"refresh token digest\0" + key)
+    found = (cipher, hashed.finalize())
+    _ciphers[path, status.st_ino, status.st_mtime_ns] = found
+    return found
+
+
+def _foreign_key() -> StorageFailed:
+    return StorageFailed(
+        _("the key file {path} does not fit the accounts database", path=printable(key_path())),
+        _("put the key file back from the copy that belongs to this database"),
+    )
+
+
+def _create_empty_database() -> None:
+    """Create the file for its owner alone; SQLite gives -wal and -shm the database's own mode."""
+    try:
+        os.close(os.open(database_path(), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise cannot_write(database_path(), error) from error
+
+
+def _tighten() -> None:
+    """Take group's and others' permissions away from what a copy or an old program left too open."""
+    for path in (data_folder(), database_path(), key_path()):
+        with suppress(FileNotFoundError):
+            mode = os.stat(path).st_mode
+            if stat.S_IMODE(mode) & 0o077:
+                os.chmod(path, 0o700 if stat.S_ISDIR(mode) else 0o600)
+
+
+def _explain(error: sqlite3.Error) -> StorageFailed:
+    path = printable(database_path())
+    text = str(error)
+    if "not a database" in text or "malformed" in text or "no such column" in text or "no such table" in text:
+        return StorageFailed(
+            _("the accounts database {path} is damaged; it was left as it is", path=path),
+            _("put it back from a copy, or move it away to start afresh"),
+        )
+    if "locked" in text or "busy" in text:
+        return StorageFailed(_("the accounts database {path} is in use by another program", path=path))
+    return StorageFailed(_("the accounts database {path} cannot be used: {reason}", path=path, reason=text))

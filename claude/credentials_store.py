@@ -1,0 +1,511 @@
+"""Owns Claude Code's own credentials store: reading a login from it, writing one back, its locks, a private one.
+
+The store is `.credentials.json` in the store folder, or the Keychain on macOS. It knows no account of ours. Facts
+about the file, the Keychain items and the lock folders were measured with Claude Code 2.1.197 and 2.1.330.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import stat
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from ..messages import AccountsError, InvalidInput, StoreBusy, _, printable
+from ..system.folders import data_folder
+from ..system.private_files import cannot_write, make_private_folder, write_private_file
+from . import keychain
+
+# It moves Claude Code's credentials store, and nothing else of its configuration.
+STORE_VARIABLE = "CLAUDE_SECURESTORAGE_CONFIG_DIR"
+_LARGEST_FILE = 1024 * 1024
+_STALE_SECONDS = 60.0
+_HEARTBEAT_SECONDS = 2.0
+_LAST_MOMENT_MS = 253_402_300_799_000
+# What Claude Code itself forgets when somebody signs in over a login.
+_OF_ONE_LOGIN = ("claudeAiOauth", "organizationUuid", "trustedDeviceToken", "enterpriseGateway", "designOauth")
+
+
+class Login(NamedTuple):
+    """One OAuth login. Times are epoch milliseconds, 0 unknown; texts are empty when unknown."""
+
+    access_token: str
+    refresh_token: str = ""
+    expires_at: int = 0
+    scopes: tuple[str, ...] = ()
+    subscription_type: str = ""
+    rate_limit_tier: str = ""
+    login_expires_at: int = 0
+    account_uuid: str = ""
+    organization_uuid: str = ""
+    email: str = ""
+    organization: str = ""
+
+
+def store_folder(environ: Mapping[str, str]) -> str:
+    """Return the folder whose credentials a claude with this environment uses.
+
+    Inside a session of ours that is not the session's own store: nobody's login may be captured from there.
+    """
+    chosen = environ.get(STORE_VARIABLE, "")
+    if not chosen or is_ours(chosen):
+        chosen = environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude")
+    return os.path.abspath(os.path.expanduser(chosen))
+
+
+def is_ours(folder: str) -> bool:
+    """Tell whether a store folder lies in our own data folder."""
+    return os.path.abspath(folder).startswith(os.path.join(data_folder(), ""))
+
+
+def config_file(environ: Mapping[str, str]) -> str:
+    """Return the path of `.claude.json`: beside `~/.claude`, or inside CLAUDE_CONFIG_DIR."""
+    return os.path.join(os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or "~"), ".claude.json")
+
+
+def credentials_path(folder: str) -> str:
+    """Return the path of the credentials file of a store folder."""
+    return os.path.join(folder, ".credentials.json")
+
+
+def read_login(folder: str, *, config_folder: str | None = None) -> Login | None:
+    """Return the login in the store, or None when it holds none (no file, only MCP logins, blanked tokens).
+
+    `config_folder` is where `.claude.json` lies, the cache that knows e-mail and organisation; by default Claude
+    Code's own. Raises InvalidInput, naming the file, for what is not understood. Writes nothing.
+    """
+    login = read_tokens(folder)
+    if login is None:
+        return None
+    place = os.path.join(config_folder, ".claude.json") if config_folder else config_file(os.environ)
+    return _with_identity(login, _cached_identity(place))
+
+
+def read_tokens(folder: str) -> Login | None:
+    """Return the login in the store as the store alone tells it. Raises as `read_login` does."""
+    content = _read_store(folder)
+    return None if content is None else _parse(content, credentials_path(folder))
+
+
+def may_hold_login(folder: str) -> bool:
+    """Tell whether a claude that uses this store could find a login in it; what we cannot read may be one."""
+    try:
+        content = _read_store(folder)
+        return content is not None and _parse(content, credentials_path(folder)) is not None
+    except AccountsError:
+        return True
+
+
+def write_back(folder: str, expected_refresh_token: str, login: Login) -> bool:
+    """Replace the tokens in the store by `login`'s, if it still holds `expected_refresh_token`; tell whether it did.
+
+    To be called inside `locked(folder)`. Every other key stays; nothing is created where there was no store.
+    """
+    try:
+        content = _read_store(folder)
+        if content is None or _parse(content, credentials_path(folder)) is None:
+            return False
+    except InvalidInput:
+        return False
+    whole = _json(content)
+    stored = whole["claudeAiOauth"]
+    if not expected_refresh_token or stored.get("refreshToken") != expected_refresh_token:
+        return False
+    stored |= {"accessToken": login.access_token, "refreshToken": login.refresh_token, "expiresAt": login.expires_at}
+    if login.scopes:
+        stored["scopes"] = list(login.scopes)
+    if login.login_expires_at:
+        stored["refreshTokenExpiresAt"] = login.login_expires_at
+    data = json.dumps(whole, separators=(",", ":")).encode()
+    if _keychain_holds(folder):
+        keychain.write(exported_text(folder, os.environ), data)
+    else:
+        write_private_file(credentials_path(folder), data)
+    return True
+
+
+def is_ended(folder: str) -> bool:
+    """Tell whether Claude Code has blanked the login in this store, as it does when the endpoint ended it."""
+    content = _read_store(folder)
+    return content is not None and b'"claudeAiOauth"' in content and _parse(content, credentials_path(folder)) is None
+
+
+def write_login(folder: str, login: Login) -> None:
+    """Make `login` the one of this store, whatever was in it; what belongs to no login (of MCP servers) stays.
+
+    To be called inside `locked(folder)`. Raises StorageFailed, and InvalidInput for a store that is not understood.
+    """
+    content = _read_store(folder)
+    whole = {}
+    if content is not None:
+        _parse(content, credentials_path(folder))
+        whole = {key: value for key, value in _json(content).items() if key not in _OF_ONE_LOGIN}
+    stored: dict[str, Any] = {
+        "accessToken": login.access_token,
+        "refreshToken": login.refresh_token,
+        "expiresAt": login.expires_at,
+        "refreshTokenExpiresAt": login.login_expires_at,
+        "scopes": list(login.scopes),
+        "subscriptionType": login.subscription_type,
+        "rateLimitTier": login.rate_limit_tier,
+        "accountUuid": login.account_uuid,
+        "organizationUuid": login.organization_uuid,
+    }
+    whole["claudeAiOauth"] = {key: value for key, value in stored.items() if value}
+    data = json.dumps(whole, separators=(",", ":")).encode()
+    if sys.platform == "darwin":
+        keychain.write(exported_text(folder, os.environ), data)
+    else:
+        write_private_file(credentials_path(folder), data)
+
+
+def remove_store(folder: str) -> None:
+    """Remove a store folder of our own with everything in it, its lock and its Keychain item too."""
+    _remove_tree(folder)
+    forget_login(folder)
+    with suppress(OSError):
+        os.rmdir(os.path.realpath(folder) + ".lock")
+
+
+@contextmanager
+def locked(folder: str, *, wait_seconds: float = 12.0) -> Iterator[None]:
+    """Hold Claude Code's two locks of a store, in its order. Raises StoreBusy when they stay taken.
+
+    A lock is a folder: made to acquire, touched every two seconds to stay ours, removed to release. One that nobody
+    has touched for a minute belonged to a process that is gone.
+    """
+    # Only a refresh of a shared login takes these locks; launching must not pay for the import.
+    import threading
+
+    deadline = time.monotonic() + wait_seconds
+    held: list[_Lock] = []
+    done = threading.Event()
+
+    def keep_alive() -> None:
+        while not done.wait(_HEARTBEAT_SECONDS):
+            for lock in held:
+                lock.touch()
+
+    heartbeat = threading.Thread(target=keep_alive, name="store lock", daemon=True)
+    heartbeat.start()
+    try:
+        for path in (os.path.join(folder, ".oauth_refresh.lock"), os.path.realpath(folder) + ".lock"):
+            held.append(_acquire(path, deadline))
+        yield
+    finally:
+        done.set()
+        heartbeat.join()
+        for lock in reversed(held):
+            lock.release()
+
+
+@contextmanager
+def private_login_folder() -> Iterator[str]:
+    """Give an empty private folder for one `claude auth login`, and remove it with everything in it afterwards.
+
+    What a killed run left behind is removed by the next one: a folder in use is flocked by its owner.
+    """
+    # Launching must not pay for this import.
+    import tempfile
+
+    parent = os.path.join(data_folder(), "private-logins")
+    make_private_folder(parent)
+    _sweep(parent)
+    folder = tempfile.mkdtemp(dir=parent)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        try:
+            _remove_tree(folder)
+        finally:
+            os.close(descriptor)
+            forget_login(folder)
+        with suppress(OSError):
+            # Another login may be under way in a folder beside ours.
+            os.rmdir(parent)
+
+
+def private_login_environment(environ: Mapping[str, str], folder: str, rivals: frozenset[str]) -> dict[str, str]:
+    """Return the environment in which claude signs in for itself alone: its own folder, no credential of the caller."""
+    kept = {name: value for name, value in environ.items() if name not in rivals}
+    kept.pop(STORE_VARIABLE, None)
+    return kept | {"CLAUDE_CONFIG_DIR": folder}
+
+
+def _read_store(folder: str) -> bytes | None:
+    if sys.platform == "darwin":
+        found = keychain.read(exported_text(folder, os.environ))
+        if found is not None:
+            return found
+    return read_regular_file(credentials_path(folder))
+
+
+def read_regular_file(path: str, largest: int = _LARGEST_FILE) -> bytes | None:
+    """Return a file's bytes, or None where there is none. Raises InvalidInput for what is no readable plain file."""
+    try:
+        # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _not_understood(path, error.strerror or str(error)) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _not_understood(path, _("it is not a plain file"))
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(largest + 1)
+    except OSError as error:
+        raise _not_understood(path, error.strerror or str(error)) from error
+    finally:
+        os.close(descriptor)
+    if len(data) > largest:
+        raise _not_understood(path, _("it is too large"))
+    return data
+
+
+def _parse(content: bytes, path: str) -> Login | None:
+    """Return the login of a store's content, None when it holds none. Raises InvalidInput for an unknown shape."""
+    try:
+        whole = _json(content)
+    except (ValueError, RecursionError) as error:
+        raise _not_understood(path, _("it is not JSON")) from error
+    if not isinstance(whole, dict):
+        raise _not_understood(path, _("it is not a JSON object"))
+    stored = whole.get("claudeAiOauth")
+    if stored is None:
+        return None
+    if not isinstance(stored, dict):
+        raise _not_understood(path, _("its claudeAiOauth is not an object"))
+    if stored.get("accessToken") == "" and stored.get("refreshToken", "") == "":
+        # This is what Claude Code leaves of a login that has ended.
+        return None
+    scopes = stored.get("scopes", [])
+    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+        raise _not_understood(path, _("its {field} is damaged", field="scopes"))
+    return Login(
+        access_token=_secret(stored, "accessToken", path),
+        refresh_token=_secret(stored, "refreshToken", path) if stored.get("refreshToken") else "",
+        expires_at=_moment(stored, "expiresAt", path),
+        scopes=tuple(scopes),
+        subscription_type=_text(stored, "subscriptionType"),
+        rate_limit_tier=_text(stored, "rateLimitTier"),
+        login_expires_at=_moment(stored, "refreshTokenExpiresAt", path),
+        account_uuid=_text(stored, "accountUuid"),
+        organization_uuid=_text(stored, "organizationUuid"),
+    )
+
+
+def _json(content: bytes) -> Any:
+    """Return what the JSON says; NaN and its kin, which only Python takes for numbers, raise ValueError."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    return json.loads(content, parse_constant=refuse)
+
+
+def _secret(holder: dict[str, Any], field: str, path: str) -> str:
+    value = holder.get(field)
+    if isinstance(value, str) and 0 < len(value) <= 8192 and re.fullmatch(r"[!-~]+", value):
+        return value
+    raise _not_understood(path, _("its {field} is damaged", field=field))
+
+
+def _moment(holder: dict[str, Any], field: str, path: str) -> int:
+    value = holder.get(field, 0)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LAST_MOMENT_MS:
+        raise _not_understood(path, _("its {field} is damaged", field=field))
+    return int(value)
+
+
+def _text(holder: dict[str, Any], field: str) -> str:
+    value = holder.get(field)
+    return value[:256] if isinstance(value, str) and value.isprintable() else ""
+
+
+def _cached_identity(path: str) -> dict[str, Any]:
+    """Return `.claude.json`'s oauthAccount, a cache for display; an unreadable file knows nobody."""
+    try:
+        content = read_regular_file(path, 64 * _LARGEST_FILE)
+        whole = json.loads(content) if content else {}
+    except (InvalidInput, ValueError, RecursionError):
+        return {}
+    found = whole.get("oauthAccount") if isinstance(whole, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _with_identity(login: Login, cached: dict[str, Any]) -> Login:
+    """Add what the cache says, unless the login itself says that it is somebody else's."""
+    account, organization = _text(cached, "accountUuid"), _text(cached, "organizationUuid")
+    if login.account_uuid and (login.account_uuid != account or login.organization_uuid not in ("", organization)):
+        return login
+    return login._replace(
+        account_uuid=login.account_uuid or account,
+        organization_uuid=login.organization_uuid or organization,
+        email=_text(cached, "emailAddress"),
+        organization=_text(cached, "organizationName"),
+    )
+
+
+def _not_understood(path: str, reason: str) -> InvalidInput:
+    return InvalidInput(_("{path} is not understood: {reason}", path=printable(path), reason=reason))
+
+
+class _Lock:
+    """A lock folder that we made, for as long as nobody took it from us (we may have been stopped for a minute)."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._mark = _mark(path)
+
+    def touch(self) -> None:
+        """Show that we are alive."""
+        if self._is_ours():
+            with suppress(OSError):
+                os.utime(self._path)
+            self._mark = _mark(self._path)
+
+    def release(self) -> None:
+        """Let the next one in."""
+        if self._is_ours():
+            with suppress(OSError):
+                os.rmdir(self._path)
+
+    def _is_ours(self) -> bool:
+        return self._mark is not None and _mark(self._path) == self._mark
+
+
+def _mark(path: str) -> tuple[int, int] | None:
+    """Return what changes when another process takes a lock over: which folder it is, and when it was touched."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _acquire(path: str, deadline: float) -> _Lock:
+    while True:
+        try:
+            os.mkdir(path)
+            return _Lock(path)
+        except FileExistsError:
+            removed = _take_over(path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreBusy(_("cannot lock {path}: {reason}", path=printable(path), reason=reason)) from error
+        if time.monotonic() > deadline:
+            raise StoreBusy(
+                _("Claude Code is refreshing this login right now ({path})", path=printable(path)),
+                _("try again in a minute"),
+            )
+        if not removed:
+            time.sleep(0.1)
+
+
+def _take_over(path: str) -> bool:
+    """Remove a lock that nobody has touched for a minute, and tell whether to try again at once.
+
+    Of our own processes only one at a time may look and remove. Claude Code asks nobody, so the folder is renamed
+    away and looked at once more: a lock that was made anew in between is given back.
+    """
+    try:
+        descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if time.time() - os.lstat(path).st_mtime < _STALE_SECONDS:
+            return False
+        aside = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.stale"
+        os.rename(path, aside)
+        if time.time() - os.lstat(aside).st_mtime < _STALE_SECONDS:
+            os.rename(aside, path)
+            return False
+        try:
+            os.rmdir(aside)
+        except OSError:
+            # Something that is no lock of Claude Code's: it stays, and so does everybody who waits for it.
+            os.rename(aside, path)
+            return False
+        return True
+    except FileNotFoundError:
+        return True
+    except OSError:
+        # Not ours to remove, or a disk that knows no flock: whoever waits is told that the store is busy.
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(parent: str) -> None:
+    for name in os.listdir(parent):
+        path = os.path.join(parent, name)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            # Another run removed it just now.
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A folder made this second may not be locked yet by the run that made it.
+            if time.time() - os.fstat(descriptor).st_mtime > _STALE_SECONDS:
+                forget_login(path)
+                _remove_tree(path)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def _remove_tree(path: str) -> None:
+    """Remove a folder with the tokens in it. Raises StorageFailed when something of it stays."""
+    import shutil  # launching must not pay for it
+
+    # A claude that is just ending may still write into it, so a second and third look.
+    for last in (False, False, True):
+        try:
+            shutil.rmtree(path)
+            return
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return
+        except OSError as error:
+            if last:
+                raise cannot_write(path, error) from error
+        time.sleep(0.1)
+
+
+def forget_login(folder: str) -> None:
+    """Remove the Keychain item of a store folder of our own making, on macOS; the folder's files are the caller's."""
+    if sys.platform == "darwin":
+        keychain.remove(exported_text(folder, os.environ))
+
+
+def exported_text(folder: str, environ: Mapping[str, str]) -> str:
+    """Return the text of the variable by which a claude finds this store, empty for the default one.
+
+    Claude Code names the store's Keychain item after it, as it was exported.
+    """
+    if store_folder(environ) != folder:
+        # Another store than the caller's: of a private login or a durable account, whose claude is given this text.
+        return folder
+    chosen = environ.get(STORE_VARIABLE, "")
+    return (chosen if chosen and not is_ours(chosen) else "") or environ.get("CLAUDE_CONFIG_DIR") or ""
+
+
+def _keychain_holds(folder: str) -> bool:
+    return sys.platform == "darwin" and keychain.read(exported_text(folder, os.environ)) is not None

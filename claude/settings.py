@@ -1,0 +1,293 @@
+"""Owns the question which settings files of Claude Code would make it use another credential than the chosen one.
+
+It reads them all (managed, --settings, local, project, user) and changes none. Order and effect were measured: what a
+settings file's `env` block says beats the environment, and its apiKeyHelper beats an injected token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from ..messages import InvalidInput, _, printable
+from .credentials_store import STORE_VARIABLE, read_regular_file
+
+_LARGEST_FILE = 8 * 1024 * 1024
+_MANAGED_FOLDER = "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code"
+_LOGIN_RULES = ("forceLoginMethod", "forceLoginOrgUUID")
+_JSON_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
+
+# Every variable by which Claude Code could be given another credential or sent to another provider.
+CREDENTIAL_VARIABLES = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_OAUTH_REFRESH_TOKEN",
+    "CLAUDE_CODE_OAUTH_SCOPES",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "CLAUDE_CODE_USE_MANTLE",
+    "CLAUDE_CODE_USE_GATEWAY",
+    "ANTHROPIC_PROFILE",
+    "ANTHROPIC_FEDERATION_RULE_ID",
+    "ANTHROPIC_ORGANIZATION_ID",
+    "ANTHROPIC_UNIX_SOCKET",
+    "CLAUDE_CODE_SUBSCRIPTION_TYPE",
+    "CLAUDE_CODE_RATE_LIMIT_TIER",
+    "CLAUDE_CODE_ACCOUNT_UUID",
+    "CLAUDE_CODE_USER_EMAIL",
+    "CLAUDE_CODE_ORGANIZATION_UUID",
+)
+
+
+class Setting(NamedTuple):
+    """One key that counts, where it stands, and its value (never shown)."""
+
+    scope: str
+    path: str
+    line: int
+    keys: tuple[str, ...]
+    value: object
+
+    def place(self) -> str:
+        """Return `file:line key` for a person to go to."""
+        where = printable(self.path) + (f":{self.line}" if self.line else "")
+        return f"{where} {'.'.join(self.keys)}"
+
+
+class Settings(NamedTuple):
+    """What all files together say: the winning setting of every key that matters, and the files that say nothing."""
+
+    winning: dict[tuple[str, ...], Setting]
+    unreadable: list[str]
+
+
+def read_settings(
+    *, cwd: str, environ: Mapping[str, str], arguments: list[str], managed_folder: str = _MANAGED_FOLDER
+) -> Settings:
+    """Return what counts of every settings file that a claude started in `cwd` with these arguments would read."""
+    winning: dict[tuple[str, ...], Setting] = {}
+    unreadable = []
+    for scope, path, text in _sources(cwd, environ, arguments, managed_folder):
+        try:
+            whole = json.loads(text)
+        except (ValueError, RecursionError):
+            unreadable.append(path)
+            continue
+        for setting in _relevant(scope, path, text, whole):
+            winning[setting.keys] = setting
+    return Settings(winning, unreadable)
+
+
+def find_rivals(settings: Settings, variable: str, value: str) -> list[Setting]:
+    """Return the settings that would win over `variable`=`value`.
+
+    One that says the very same does not. An empty one does so for our own variable alone: it takes the credential away.
+    """
+    rivals = []
+    for setting in settings.winning.values():
+        name = setting.keys[-1]
+        if setting.keys == ("env", variable):
+            if setting.value != value:
+                rivals.append(setting)
+            continue
+        if setting.keys[0] == "env" and name not in CREDENTIAL_VARIABLES and not _sets_credential_header(setting):
+            continue
+        if setting.value in ("", None, False):
+            continue
+        if name.startswith("CLAUDE_CODE_USE_") and str(setting.value).lower() in ("0", "false", "no", "off"):
+            continue
+        rivals.append(setting)
+    return rivals
+
+
+def can_be_blanked(rival: Setting, variable: str) -> bool:
+    """Tell whether `--settings` can take this rival out: not what an administrator set, nor our own variable."""
+    return rival.scope != "managed" and rival.keys != ("env", variable)
+
+
+def blanks(rivals: list[Setting]) -> dict[str, Any]:
+    """Return what `--settings` must say so that none of these rivals counts."""
+    blank: dict[str, Any] = {}
+    for rival in rivals:
+        if rival.keys[0] == "env":
+            blank.setdefault("env", {})[rival.keys[1]] = ""
+        else:
+            blank[rival.keys[0]] = ""
+    return blank
+
+
+def split_settings_argument(arguments: list[str]) -> tuple[list[str], str | None]:
+    """Return the arguments without any `--settings`, and the value of the last one, the only one that counts."""
+    kept: list[str] = []
+    value: str | None = None
+    position = 0
+    while position < len(arguments):
+        word = arguments[position]
+        if word == "--":
+            return kept + arguments[position:], value
+        if word == "--settings" and position + 1 < len(arguments):
+            value = arguments[position + 1]
+            position += 1
+        elif word.startswith("--settings="):
+            value = word.partition("=")[2]
+        else:
+            kept.append(word)
+        position += 1
+    return kept, value
+
+
+def settings_of_argument(value: str, cwd: str) -> dict[str, Any]:
+    """Return the settings that the user's own `--settings` holds: JSON, or a file. Raises InvalidInput for neither."""
+    path, text = _text_of_argument(value, cwd)
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, dict):
+        return whole
+    raise InvalidInput(_("{path} holds no settings for Claude Code", path=printable(path)))
+
+
+def line_of(text: str, keys: tuple[str, ...]) -> int:
+    """Return the line (from 1) on which the last key of a path into a JSON text stands, 0 when it is not there.
+
+    Of a doubled key the last counts, as for every JSON reader.
+    """
+    stack: list[str | None] = []
+    found, pending = 0, ("", 0)
+    for match in _JSON_PART.finditer(text):
+        part = match.group()
+        if part[0] == '"':
+            pending = (part, match.start())
+        elif part == ":" and stack:
+            stack[-1] = json.loads(pending[0], strict=False)
+            if tuple(stack) == keys:
+                found = text.count("\n", 0, pending[1]) + 1
+        elif part in "{[":
+            stack.append(None)
+        elif part in "}]" and stack:
+            stack.pop()
+    return found
+
+
+def _sources(
+    cwd: str, environ: Mapping[str, str], arguments: list[str], managed_folder: str
+) -> list[tuple[str, str, str]]:
+    """Return (scope, path, text) of every source there is, the weakest first."""
+    configuration = os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude"))
+    local = os.path.join(".claude", "settings.local.json")
+    paths = [
+        ("user", os.path.join(configuration, "settings.json")),
+        ("project", os.path.join(cwd, ".claude", "settings.json")),
+        *(("local", os.path.join(folder, local)) for folder in _local_folders(cwd)),
+    ]
+    chosen = _setting_sources(arguments)
+    sources = [(scope, path, _text(path)) for scope, path in paths if chosen is None or scope in chosen]
+    given = split_settings_argument(arguments)[1]
+    if given is not None:
+        sources.append(("argument", *_text_of_argument(given, cwd)))
+    managed = [os.path.join(managed_folder, "managed-settings.json")]
+    drop_ins = os.path.join(managed_folder, "managed-settings.d")
+    with suppress(OSError):
+        managed += [os.path.join(drop_ins, name) for name in sorted(os.listdir(drop_ins)) if name.endswith(".json")]
+    # What an organisation's console has sent; the client keeps a copy.
+    managed.append(os.path.join(configuration, "remote-settings.json"))
+    sources += [("managed", path, _text(path)) for path in managed]
+    return [(scope, path, text) for scope, path, text in sources if text is not None]
+
+
+def _local_folders(cwd: str) -> list[str]:
+    """Return the folders whose `settings.local.json` may count in `cwd`, the weakest first.
+
+    Since 2.1.211 it is kept at the top of the git repository (in a linked worktree: of the main one), for sessions
+    anywhere in it; one in `cwd` itself still counts.
+    """
+    folder, home = os.path.abspath(cwd), os.path.expanduser("~")
+    while folder != home and not os.path.lexists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return [cwd]
+        folder = parent
+    if folder in (home, os.path.abspath(cwd)):
+        return [*_main_worktree(folder), cwd]
+    return [*_main_worktree(folder), folder, cwd]
+
+
+def _main_worktree(folder: str) -> list[str]:
+    """Return the main working folder of a linked worktree, nothing for any other folder."""
+    link = re.match(r"gitdir: (.+)", _text(os.path.join(folder, ".git")) or "")
+    if link is None:
+        return []
+    administration = os.path.join(folder, link[1].strip())
+    common = (_text(os.path.join(administration, "commondir")) or "").strip()
+    return [os.path.dirname(os.path.normpath(os.path.join(administration, common)))] if common else []
+
+
+def _text(path: str) -> str | None:
+    try:
+        data = read_regular_file(path, _LARGEST_FILE)
+    except InvalidInput:
+        # It is there and cannot be read: told as unreadable, like one that is no JSON.
+        return ""
+    if data is None:
+        return None
+    # An empty file says nothing, to Claude Code too.
+    return data.decode("utf-8", "replace").removeprefix("\ufeff") if data.strip() else "{}"
+
+
+def _text_of_argument(value: str, cwd: str) -> tuple[str, str]:
+    if value.lstrip().startswith("{"):
+        return "--settings", value
+    return value, _text(os.path.join(cwd, os.path.expanduser(value))) or ""
+
+
+def _setting_sources(arguments: list[str]) -> set[str] | None:
+    chosen = None
+    for position, word in enumerate(arguments):
+        if word == "--":
+            break
+        if word == "--setting-sources" and position + 1 < len(arguments):
+            chosen = arguments[position + 1]
+        elif word.startswith("--setting-sources="):
+            chosen = word.partition("=")[2]
+    return None if chosen is None else {part.strip() for part in chosen.split(",")}
+
+
+def _relevant(scope: str, path: str, text: str, whole: object) -> list[Setting]:
+    if not isinstance(whole, dict):
+        return []
+    found: list[tuple[tuple[str, ...], object]] = []
+    environment = whole.get("env")
+    if isinstance(environment, dict):
+        watched = {*CREDENTIAL_VARIABLES, "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_BASE_URL", STORE_VARIABLE}
+        found += [(("env", name), environment[name]) for name in environment if name in watched]
+    if "apiKeyHelper" in whole:
+        found.append((("apiKeyHelper",), whole["apiKeyHelper"]))
+    if scope == "managed":
+        found += [((rule,), whole[rule]) for rule in _LOGIN_RULES if rule in whole]
+    return [Setting(scope, path, line_of(text, keys), keys, value) for keys, value in found]
+
+
+def _sets_credential_header(setting: Setting) -> bool:
+    return setting.keys[-1] == "ANTHROPIC_CUSTOM_HEADERS" and names_credential_header(str(setting.value))
+
+
+def names_credential_header(headers: str) -> bool:
+    """Tell whether custom headers (`Name: value`, one a line) carry a credential of their own."""
+    names = {line.partition(":")[0].strip().lower() for line in headers.splitlines()}
+    return bool(names & {"authorization", "x-api-key"})
+
+
+def unreadable_notice(path: str) -> str:
+    """Return the line about a settings file that is no JSON: Claude Code may read something else into it."""
+    return _("{path} cannot be read as JSON and was not checked", path=printable(path))

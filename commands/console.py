@@ -1,0 +1,78 @@
+"""Owns what the families of commands share: how a command is added, how a secret or a yes is asked for.
+
+It knows no single command.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..messages import InvalidInput, _, say, warn
+
+if TYPE_CHECKING:
+    import argparse
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_command(
+    subparsers: Subparsers, name: str, *, help: str, example: str, aliases: Iterable[str] = ()
+) -> argparse.ArgumentParser:
+    """Add one command whose `--help` ends with an example that can be typed as it stands."""
+    # A launch without an option of ours gets along without a parser.
+    import argparse
+
+    return subparsers.add_parser(
+        name,
+        help=help,
+        description=help,
+        epilog=_("example:") + "\n  " + example.replace("\n", "\n  "),
+        aliases=list(aliases),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def keep_aliases_current() -> None:
+    """Rewrite the installed alias files after a change of names; where none is installed, nothing is written."""
+    from .. import db
+    from ..install import aliases as shell_aliases
+
+    shell_aliases.rewrite_aliases(db.account_names())
+
+
+def read_secret(given: str | None, prompt: str, option: str) -> str:
+    """Return a secret: from standard input for `-`, from the terminal without echo for None, else as typed, warned of.
+
+    Raises InvalidInput when there is no terminal to ask on.
+    """
+    if given == "-" and not sys.stdin.isatty():
+        # All of it, so that a key broken over two lines is refused rather than cut.
+        return sys.stdin.read(65536).strip("\r\n")
+    if given not in (None, "-"):
+        warn(_("what is typed on the command line stays in the shell's history; next time: {option} -", option=option))
+        return given
+    if not sys.stdin.isatty():
+        raise InvalidInput(
+            _("there is no terminal to ask on"), _("give it on standard input: {option} -", option=option)
+        )
+    import getpass
+
+    try:
+        return getpass.getpass(prompt).strip()
+    except EOFError as error:
+        say("")
+        raise InvalidInput(_("nothing was typed")) from error
+
+
+def confirmed(question: str, *, default: bool = False) -> bool:
+    """Ask on the terminal; Enter means `default`, and without a terminal the answer is no."""
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} {'[Y/n]' if default else '[y/N]'} ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    answer = line.strip().lower()
+    # An empty line is Enter; no line at all is somebody who has gone.
+    return default if line and not answer else answer in ("y", "yes", "o", "oui")

@@ -1,0 +1,225 @@
+"""Owns how the API reads a request and tells a failure: bodies, authentication, the one table of error statuses.
+
+It knows no single route; routes/ has those.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from flask import Flask, Response, current_app, g, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from ..messages import (
+    AccountsError,
+    ClaudeMissing,
+    EndpointFailed,
+    InvalidInput,
+    NotFound,
+    StorageFailed,
+    StoreBusy,
+    _,
+)
+from ..terminal.images import LARGEST_IMAGE
+from . import openapi, origin, sign_in
+from .live_updates import LiveUpdates
+
+COOKIE = "claude_accounts_session"
+# Under this name the server that runs us keeps what wants to hear that a body has arrived in whole.
+BODY_READ = "claude_accounts.body_read"
+LARGEST_BODY = 64 * 1024
+LARGEST_IMPORT = 16 * 1024 * 1024
+# By endpoint, where more than usual is wanted.
+_LARGEST = {"accounts.import_accounts": LARGEST_IMPORT, "folders.keep_image": LARGEST_IMAGE}
+# Every other AccountsError says that the account is not in a state for what was asked.
+_STATUSES: dict[type[AccountsError], int] = {
+    InvalidInput: 400,
+    sign_in.WrongPassword: 403,
+    NotFound: 404,
+    sign_in.TooManyAttempts: 429,
+    EndpointFailed: 502,
+    StoreBusy: 503,
+    StorageFailed: 503,
+    ClaudeMissing: 503,
+}
+_STATE_STATUS = 409
+_PUBLIC_ENDPOINTS = frozenset({"page", "static", "vendor", "health", "auth.status", "auth.setup", "auth.login"})
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class Config(NamedTuple):
+    """How a server is reached; `setup_code_hash` is that of the code it printed, "" when it printed none."""
+
+    remote: bool = False
+    trusted_hosts: tuple[str, ...] = ()
+    behind_proxy: bool = False
+    setup_code_hash: str = ""
+
+
+class Parts(NamedTuple):
+    """What belongs to one application and outlives a request."""
+
+    config: Config
+    attempts: sign_in.Attempts
+    live: LiveUpdates
+    terminals: Any
+
+
+def parts() -> Parts:
+    """Return the parts of the application that serves this request."""
+    found: Parts = current_app.extensions["claude_accounts"]
+    return found
+
+
+def stop_terminals(app: Flask) -> None:
+    """End every terminal of an application."""
+    found: Parts = app.extensions["claude_accounts"]
+    found.terminals.stop_all()
+
+
+def register(app: Flask) -> None:
+    """Put authentication in front of every route and the error table behind it."""
+    app.before_request(_limit_body)
+    app.before_request(_authenticate)
+    app.register_error_handler(AccountsError, _answer_failure)
+    app.register_error_handler(HTTPException, _answer_http_failure)
+
+
+def body(schema: str) -> dict[str, Any]:
+    """Return the request's JSON object, checked against openapi.SCHEMAS[schema]; no body is the empty object."""
+    data = json_body()
+    return openapi.check_body({} if data is None else data, schema)
+
+
+def raw_body() -> bytes:
+    """Return the request's body as it came, whole."""
+    raw = request.get_data(cache=False)
+    told: Callable[[], None] | None = request.environ.get(BODY_READ)
+    if told is not None:
+        told()
+    if request.content_length is None and len(raw) >= (request.max_content_length or 0):
+        # A body without a length was cut where it passed the limit.
+        _refuse(413, _("the body is too large"))
+    return raw
+
+
+def image_body() -> bytes:
+    """Return the picture that the body is. Raises UnsupportedMediaType when it is not announced as one."""
+    raw = raw_body()
+    if request.mimetype not in openapi.IMAGE_TYPES:
+        _refuse(415, _("the body must be a picture: {types}", types=", ".join(openapi.IMAGE_TYPES)))
+    return raw
+
+
+def json_body() -> Any:
+    """Return the request's JSON, None when it has no body.
+
+    Raises InvalidInput for what is no JSON, UnsupportedMediaType when it is not announced as application/json.
+    """
+    raw = raw_body()
+    if not raw:
+        return None
+    if request.mimetype != "application/json":
+        _refuse(415, _("the body must be application/json"))
+    try:
+        data = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        if _SURROGATE.search(raw):
+            # Half a character cannot be stored, hashed or sent on.
+            json.dumps(data, ensure_ascii=False).encode()
+        return data
+    except RecursionError as error:
+        raise InvalidInput(_("the body is nested too deeply")) from error
+    except ValueError as error:
+        raise InvalidInput(_("the body is not JSON")) from error
+
+
+def session_cookie() -> str:
+    """Return the value of the browser's cookie, "" when it sent none."""
+    return request.cookies.get(COOKIE, "")
+
+
+def address() -> str:
+    """Return the address that this request is counted under."""
+    return origin.client_address(request.environ, behind_proxy=parts().config.behind_proxy)
+
+
+def authenticated(token: object = None) -> str | None:
+    """Return who asks: a session's hash, "" for the API token (from its header, or as given), None for nobody."""
+    given = token if isinstance(token, str) else request.headers.get("X-Auth-Token")
+    if given and sign_in.is_api_token(given):
+        return ""
+    g.session = sign_in.find_session(session_cookie())
+    return g.session.id_hash if g.session else None
+
+
+def require_sign_in() -> None:
+    """Raise 401 unless a session or the API token came along."""
+    who = authenticated()
+    if who is None:
+        _refuse(401, _("you are not signed in"), _("sign in, or send the API token as X-Auth-Token"))
+
+
+def ok() -> Response:
+    """Return the answer of a route that has nothing else to say."""
+    return jsonify({"ok": True})
+
+
+def _limit_body() -> None:
+    request.max_content_length = _LARGEST.get(request.endpoint or "", LARGEST_BODY)
+    length = request.content_length
+    if length is not None and length > request.max_content_length:
+        _refuse(413, _("the body is too large"))
+
+
+def _authenticate() -> None:
+    g.session = None
+    if request.endpoint in _PUBLIC_ENDPOINTS:
+        return
+    if request.endpoint is None and not request.path.lower().lstrip("/").startswith("api"):
+        return
+    require_sign_in()
+    if g.session and request.method not in ("GET", "HEAD", "OPTIONS"):
+        sign_in.note_seen(g.session)
+
+
+def _answer_failure(error: AccountsError) -> Response:
+    status = next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), _STATE_STATUS)
+    answer = {"error": error.message, "hint": error.hint}
+    if getattr(error, "field", ""):
+        answer["field"] = error.field  # type: ignore[attr-defined]
+    response = jsonify(answer)
+    response.status_code = status
+    if isinstance(error, sign_in.TooManyAttempts):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _answer_http_failure(error: HTTPException) -> Response | HTTPException:
+    if error.response is not None or (error.code or 500) < 400:
+        return error
+    sentences = {
+        400: _("the request is malformed"),
+        404: _("there is nothing at this address"),
+        405: _("this address does not take that method"),
+        413: _("the body is too large"),
+        415: _("the body must be application/json"),
+        500: _("the server made a mistake; its own output says more"),
+    }
+    response = jsonify({"error": sentences.get(error.code or 500, error.name.lower()), "hint": ""})
+    response.status_code = error.code or 500
+    if error.code == 405:
+        response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+    return response
+
+
+def _refuse(status: int, message: str, hint: str = "") -> NoReturn:
+    response = jsonify({"error": message, "hint": hint})
+    response.status_code = status
+    raise HTTPException(response=response)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(text)

@@ -1,0 +1,337 @@
+"""Owns the description of the API: what each route takes and answers, as OpenAPI 3.1 and as the check of every body.
+
+It knows no Flask and no accounts; what is written here is both published and enforced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..messages import VERSION, InvalidInput, _, printable
+
+Schema = Mapping[str, Any]
+
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Epoch milliseconds; 0 is unknown or never."}
+_STATUS: Schema = {"type": "string", "enum": ["valid", "expired", "needs_login"]}
+_AUTH_TYPE: Schema = {"type": "string", "enum": ["api_key", "oauth"]}
+_NAMES: Schema = {"type": "array", "items": TEXT}
+
+
+def _object(properties: Mapping[str, Schema], required: tuple[str, ...] = ()) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "object", "properties": dict(properties), "additionalProperties": False}
+    return found | ({"required": list(required)} if required else {})
+
+
+def _whole(properties: Mapping[str, Schema]) -> dict[str, Any]:
+    return _object(properties, tuple(properties))
+
+
+def _nullable(schema: Schema) -> dict[str, Any]:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+_TOKENS = {"access_token": _nullable(TEXT), "refresh_token": _nullable(TEXT), "expires_at": _nullable(MOMENT)}
+USAGE = _whole(
+    {
+        "period": {"type": "string", "enum": ["five_hour", "seven_day"]},
+        "percent": {"type": "number", "minimum": 0},
+        "resets_at": MOMENT,
+        "seen_at": MOMENT,
+    }
+)
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "Nothing": _object({}),
+    "Ok": _whole({"ok": FLAG}),
+    "Error": _object({"error": TEXT, "hint": TEXT, "field": TEXT}, ("error", "hint")),
+    "Setup": _object({"password": TEXT, "setup_code": TEXT}, ("password",)),
+    "Password": _object({"password": TEXT}, ("password",)),
+    "PasswordChange": _object({"old_password": TEXT, "new_password": TEXT}, ("old_password", "new_password")),
+    "ApiToken": _whole({"api_token": TEXT}),
+    "AuthStatus": _whole(
+        {"setup_done": FLAG, "authenticated": FLAG, "setup_code_required": FLAG, "vendor": TEXT, "version": TEXT}
+    ),
+    "Session": _whole(
+        {
+            "id": TEXT,
+            "created_at": MOMENT,
+            "last_seen": MOMENT,
+            "expires_at": MOMENT,
+            "address": TEXT,
+            "user_agent": TEXT,
+            "current": FLAG,
+        }
+    ),
+    "NewAccount": _object(
+        {"name": TEXT, "auth_type": _AUTH_TYPE, "api_key": _nullable(TEXT), **_TOKENS}, ("name", "auth_type")
+    ),
+    "AccountChange": _object(
+        {"name": TEXT, "auth_type": _AUTH_TYPE, "api_key": TEXT, **_TOKENS, "durable": FLAG, "force": FLAG}
+    ),
+    "Added": _whole({"id": TEXT, "name": TEXT}),
+    "Account": _whole(
+        {
+            "id": TEXT,
+            "name": TEXT,
+            "auth_type": _AUTH_TYPE,
+            "masked_key": TEXT,
+            "status": _STATUS,
+            "token_status": _STATUS,
+            "expires_at": MOMENT,
+            "has_refresh": FLAG,
+            "login_expires_at": MOMENT,
+            "login_ended": FLAG,
+            "email": TEXT,
+            "organization": TEXT,
+            "subscription_type": TEXT,
+            "created_at": TEXT,
+            "last_used": _nullable(TEXT),
+            "durable": FLAG,
+            "ends_at": MOMENT,
+            "ends_kind": {"type": "string", "enum": ["login", "token", "none"]},
+            "urgency": {"type": "string", "enum": ["", "soon", "urgent", "over"]},
+            "usage": {"type": "array", "items": USAGE},
+        }
+    ),
+    "RunningSession": _whole(
+        {
+            "pid": COUNT,
+            "account_id": TEXT,
+            "account_name": TEXT,
+            "folder": TEXT,
+            "since": MOMENT,
+            "origin": {"type": "string", "enum": ["shell", "web"]},
+            "token_ends": MOMENT,
+        }
+    ),
+    "Folder": _object({"folder": TEXT}, ("folder",)),
+    "Path": _whole({"path": TEXT}),
+    "NewBinding": _object({"folder": TEXT, "account_id": TEXT}, ("folder", "account_id")),
+    "Binding": _whole({"folder": TEXT, "account_id": TEXT, "account_name": TEXT}),
+    "TokenStatus": _whole(
+        {
+            "status": _STATUS,
+            "auth_type": _AUTH_TYPE,
+            "expires_at": MOMENT,
+            "expires_in": _nullable(COUNT),
+            "has_refresh": FLAG,
+            "login_expires_at": MOMENT,
+            "login_ended": FLAG,
+        }
+    ),
+    "Capture": _object({"force": FLAG}),
+    "Launch": _object({"reveal": FLAG}),
+    "LaunchCommand": _object({"command": TEXT, "variable": TEXT, "value": TEXT}, ("command", "variable")),
+    "Script": _whole({"script": TEXT}),
+    "Files": _whole({"files": _NAMES}),
+    "Export": {"type": "array", "items": {"type": "object"}},
+    "Imported": _whole(
+        {"imported": COUNT, "skipped": COUNT, "imported_names": _NAMES, "skipped_names": _NAMES},
+    ),
+    "Folders": _whole(
+        {
+            "path": TEXT,
+            "parent": TEXT,
+            "folders": {"type": "array", "items": _whole({"name": TEXT, "path": TEXT})},
+            "truncated": FLAG,
+        }
+    ),
+    "Health": _whole({"status": TEXT}),
+}
+
+
+def _list_of(name: str) -> Schema:
+    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
+
+
+_ID = "/api/accounts/{account_id}"
+_REFRESHING = (400, 404, 409, 502, 503)
+# (method, path): summary, the body's schema (None for no body), status and schema of success, failures besides the
+# ones every route has.
+OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tuple[int, ...]]] = {
+    ("get", "/healthz"): ("Tell that the server answers", None, 200, "Health", ()),
+    ("get", "/api/openapi.json"): ("This description", None, 200, {"type": "object"}, ()),
+    ("get", "/api/auth/status"): ("What a visitor may do", None, 200, "AuthStatus", ()),
+    ("post", "/api/auth/setup"): ("Choose the first password, get the API token", "Setup", 201, "ApiToken", (403, 409)),
+    ("post", "/api/auth/login"): ("Sign in", "Password", 200, "Ok", (403, 409)),
+    ("post", "/api/auth/logout"): ("Sign out", "Nothing", 200, "Ok", ()),
+    ("post", "/api/auth/change-password"): ("Change the password", "PasswordChange", 200, "Ok", (403,)),
+    ("post", "/api/auth/rotate-token"): ("Make a new API token", "Password", 200, "ApiToken", (403,)),
+    ("get", "/api/auth/sessions"): ("List the signed-in browsers", None, 200, _list_of("Session"), ()),
+    ("post", "/api/auth/sign-out-everywhere"): ("End every session", "Nothing", 200, "Ok", ()),
+    ("get", "/api/accounts"): ("List the accounts, credentials masked", None, 200, _list_of("Account"), ()),
+    ("post", "/api/accounts"): ("Add an account", "NewAccount", 201, "Added", (409,)),
+    ("put", _ID): ("Change an account", "AccountChange", 200, "Account", (404, 409)),
+    ("delete", _ID): ("Remove an account", "Nothing", 200, "Ok", (404,)),
+    ("get", _ID + "/status"): ("State of the account's token", None, 200, "TokenStatus", (404,)),
+    ("post", _ID + "/capture-oauth"): ("Capture Claude Code's login", "Capture", 200, "Account", (404, 409)),
+    ("post", _ID + "/refresh-oauth"): ("Refresh the tokens", "Nothing", 200, "Account", _REFRESHING),
+    ("post", _ID + "/launch"): ("The command that launches", "Launch", 200, "LaunchCommand", _REFRESHING),
+    ("get", "/api/sessions"): ("List the running sessions of claude", None, 200, _list_of("RunningSession"), ()),
+    ("get", "/api/bindings"): ("List the folders that belong to an account", None, 200, _list_of("Binding"), ()),
+    ("put", "/api/bindings"): ("Let a folder belong to an account", "NewBinding", 200, "Binding", (404,)),
+    ("delete", "/api/bindings"): ("Let a folder belong to nobody", "Folder", 200, "Ok", (404,)),
+    ("get", "/api/generate-aliases"): ("The alias script", None, 200, "Script", ()),
+    ("post", "/api/install-aliases"): ("Install the aliases into the shell", "Nothing", 200, "Files", ()),
+    ("get", "/api/export"): ("Every account with its secrets in clear", None, 200, "Export", ()),
+    ("post", "/api/import"): ("Add the accounts of an export", "Export", 200, "Imported", ()),
+    ("get", "/api/browse"): ("The folders in a folder", None, 200, "Folders", (404,)),
+    ("get", "/api/recent-dirs"): (
+        "Folders that terminals were opened in",
+        None,
+        200,
+        {"type": "array", "items": TEXT},
+        (),
+    ),
+    ("get", "/api/terminals"): (
+        "List the web terminals",
+        None,
+        200,
+        {"type": "array", "items": {"type": "object"}},
+        (),
+    ),
+    ("post", "/api/terminals/{terminal_id}/images"): ("Keep a picture for a terminal", "Image", 201, "Path", (404,)),
+    ("post", "/api/terminals/{terminal_id}/stop"): ("End a web terminal", "Nothing", 200, "Ok", (404,)),
+}
+PUBLIC = ("/healthz", "/api/auth/status", "/api/auth/setup", "/api/auth/login")
+_PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    "/api/browse": [
+        {
+            "name": "path",
+            "in": "query",
+            "schema": TEXT,
+            "description": "Absolute, or from ~; without it the home folder.",
+        },
+        {"name": "hidden", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]}},
+    ],
+    "/api/recent-dirs": [{"name": "account_id", "in": "query", "schema": TEXT}],
+    "/api/generate-aliases": [
+        {"name": "shell", "in": "query", "schema": {"type": "string", "enum": ["bash", "zsh", "fish"]}}
+    ],
+    "/api/export": [
+        {
+            "name": "refresh_tokens",
+            "in": "query",
+            "schema": {"type": "string", "enum": ["0", "1"]},
+            "description": "0 leaves them out, so that the copy cannot spend what this machine needs.",
+        }
+    ],
+}
+_FAILURES = {
+    400: "A value breaks a rule; `field` names it",
+    401: "Not signed in",
+    403: "A foreign Host or Origin, or a wrong password",
+    404: "There is no such account, folder or terminal",
+    409: "The name is taken, or the account is not in a state for this",
+    413: "The body is too large",
+    415: "The body is not application/json, or not a picture where one is wanted",
+    429: "Too many wrong passwords; Retry-After says how many seconds to wait",
+    502: "The token endpoint failed",
+    503: "The accounts database or a lock cannot be used right now",
+}
+
+
+def check_body(data: object, name: str) -> dict[str, Any]:
+    """Return `data` if it fits the schema of that name. Raises InvalidInput that names the field."""
+    schema = SCHEMAS[name]
+    if not isinstance(data, dict):
+        raise InvalidInput(_("the body must be a JSON object"))
+    for field in data:
+        if field not in schema["properties"]:
+            known = ", ".join(schema["properties"]) or "-"
+            shown = printable(field)[:60]
+            raise InvalidInput(_("unknown field {field}", field=shown), _("known: {fields}", fields=known), shown)
+    for field in schema.get("required", ()):
+        if field not in data:
+            raise InvalidInput(_("{field} is missing", field=field), field=field)
+    for field, value in data.items():
+        _check_value(value, schema["properties"][field], field)
+    return data
+
+
+def _check_value(value: object, schema: Schema, field: str) -> None:
+    wanted = schema["type"]
+    kinds = wanted if isinstance(wanted, list) else [wanted]
+    if not any(_is_kind(value, kind) for kind in kinds):
+        raise InvalidInput(
+            _("{field} must be of type {type}", field=field, type=" | ".join(map(str, kinds))), field=field
+        )
+    if "enum" in schema and value not in schema["enum"]:
+        raise InvalidInput(
+            _("{field} must be one of {values}", field=field, values=", ".join(schema["enum"])), field=field
+        )
+
+
+def _is_kind(value: object, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    python = {"string": str, "integer": int, "boolean": bool, "null": type(None)}[kind]
+    return isinstance(value, python)
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 description."""
+    paths: dict[str, dict[str, Any]] = {}
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(path, {})[method] = _operation(method, path, *operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Claude Accounts Manager",
+            "version": VERSION,
+            "description": "Several Claude Code accounts, one shared ~/.claude. Times are epoch milliseconds.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {
+                "apiToken": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "claude_accounts_session"},
+            },
+        },
+        "security": [{"apiToken": []}, {"session": []}],
+    }
+
+
+def _operation(
+    method: str, path: str, summary: str, body: str | None, status: int, answer: str | Schema, failures: tuple[int, ...]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"summary": summary, "operationId": f"{method} {path}"}
+    parameters = list(_PARAMETERS.get(path, []))
+    if "{" in path:
+        name = path[path.index("{") + 1 : path.index("}")]
+        parameters.append({"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}})
+    if parameters:
+        found["parameters"] = parameters
+    codes = {403, *failures}
+    if body == "Image":
+        binary = {"schema": {"type": "string", "contentEncoding": "binary"}}
+        found["requestBody"] = {"required": True, "content": dict.fromkeys(IMAGE_TYPES, binary)}
+        codes |= {400, 413, 415, 503}
+    elif body is not None:
+        needed = body == "Export" or "required" in SCHEMAS[body]
+        found["requestBody"] = {"required": needed, "content": _json(f"#/components/schemas/{body}")}
+        codes |= {400, 413, 415, 503}
+    if method == "get" and path != "/healthz":
+        codes |= {400, 503}
+    if path in PUBLIC:
+        found["security"] = []
+    else:
+        codes.add(401)
+    if body and "assword" in str(SCHEMAS.get(body)):
+        codes.add(429)
+    schema = {"$ref": f"#/components/schemas/{answer}"} if isinstance(answer, str) else answer
+    responses: dict[str, Any] = {
+        str(status): {"description": "Done", "content": {"application/json": {"schema": schema}}}
+    }
+    for code in sorted(codes):
+        responses[str(code)] = {"description": _FAILURES[code], "content": _json("#/components/schemas/Error")}
+    return found | {"responses": responses}
+
+
+def _json(reference: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": reference}}}

@@ -1,0 +1,225 @@
+"""Owns the routes about accounts: list, add, change, refresh, capture, launch, aliases, export, import."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from typing import Any, NamedTuple
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from ... import db
+from ...accounts import clocks, sessions as running_sessions, storage, usage
+from ...install import aliases as shell_aliases, rc_files
+from ...messages import InvalidInput, _
+from ..api import body, json_body, ok, parts
+
+blueprint = Blueprint("accounts", __name__, url_prefix="/api")
+
+
+class _Listed(NamedTuple):
+    mark: tuple[object, ...]
+    until_ms: int
+    text: bytes
+
+
+class AccountList:
+    """The list as JSON, made again when an account has changed or one of the tokens in it has ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = _Listed((), 0, b"")
+
+    def text(self) -> bytes:
+        """Return the list as it is now."""
+        try:
+            status = os.stat(storage.database_path())
+            file: tuple[int, int] = (status.st_dev, status.st_ino)
+        except FileNotFoundError:
+            file = (0, 0)
+        # Taken before the rows are read: what changes in between is found at the next look.
+        mark = (storage.database_path(), file, db.change_mark())
+        now = _now_ms()
+        with self._lock:
+            if self._last.mark == mark and now < self._last.until_ms:
+                return self._last.text
+        accounts = db.list_accounts()
+        limits = usage.of_all()
+        until = min(
+            (moment for account in accounts for moment in _turns(account) if moment > now), default=now + 3_600_000
+        )
+        shown = [as_json(account, now, limits.get(account.id, [])) for account in accounts]
+        listed = _Listed(mark, until, json.dumps(shown).encode())
+        with self._lock:
+            self._last = listed
+        return listed.text
+
+
+def _turns(account: db.Account) -> tuple[int, ...]:
+    """Return the moments at which what is told of an account changes by itself."""
+    ends = account.ends_at
+    return account.expires_at, account.login_expires_at, ends, ends - clocks.SOON_MS, ends - clocks.URGENT_MS
+
+
+def as_json(account: db.Account, now_ms: int, limits: list[usage.Usage] | None = None) -> dict[str, Any]:
+    """Return what the API tells of an account: no secret, and its status at `now_ms`.
+
+    `limits` is what is known of its usage, looked up where the caller has not done so for many at once.
+    """
+    if limits is None:
+        limits = list(usage.of_name(account.name).values())
+    status = account.status(now_ms)
+    return account._asdict() | {
+        "status": status,
+        # Clients of the earlier program know the status by this name.
+        "token_status": status,
+        "ends_at": account.ends_at,
+        "ends_kind": clocks.kind(account),
+        "urgency": clocks.urgency(account, now_ms),
+        "usage": [each._asdict() for each in limits],
+    }
+
+
+@blueprint.get("/accounts")
+def list_accounts() -> Response:
+    """List all accounts, oldest first."""
+    listed: AccountList = current_app.extensions["claude_accounts_list"]
+    return Response(listed.text(), mimetype="application/json")
+
+
+@blueprint.post("/accounts")
+def add_account() -> tuple[Response, int]:
+    """Add an account."""
+    given = body("NewAccount")
+    values = {field: value for field, value in given.items() if value is not None}
+    _refuse_foreign_fields(values, values["auth_type"])
+    account = db.add_account(**values)
+    _accounts_changed()
+    return jsonify({"id": account.id, "name": account.name}), 201
+
+
+@blueprint.put("/accounts/<account_id>")
+def update_account(account_id: str) -> Response:
+    """Change what is given of an account; its type stays."""
+    given = body("AccountChange")
+    account = db.get_account(account_id)
+    auth_type = given.pop("auth_type", account.auth_type)
+    if auth_type != account.auth_type:
+        raise InvalidInput(_("the type of an account does not change"), _("add another account"), field="auth_type")
+    durable, force = given.pop("durable", None), given.pop("force", False)
+    values = {field: value for field, value in given.items() if value is not None}
+    _refuse_foreign_fields(values, auth_type)
+    changed = db.update_account(account_id, **values)
+    if durable is not None and durable != changed.durable:
+        if not (durable or force):
+            running_sessions.refuse_while_running(changed)
+        changed = db.set_durable(account_id, durable)
+    _accounts_changed()
+    return jsonify(as_json(changed, _now_ms()))
+
+
+@blueprint.delete("/accounts/<account_id>")
+def delete_account(account_id: str) -> Response:
+    """Remove an account."""
+    body("Nothing")
+    db.delete_account(account_id)
+    _accounts_changed()
+    return ok()
+
+
+@blueprint.get("/accounts/<account_id>/status")
+def token_status(account_id: str) -> Response:
+    """Tell the state of one account's token."""
+    return jsonify(db.get_token_status(account_id))
+
+
+@blueprint.post("/accounts/<account_id>/capture-oauth")
+def capture_oauth(account_id: str) -> Response:
+    """Capture the login that Claude Code has now; which file that is no caller may say."""
+    given = body("Capture")
+    account = db.capture_oauth_tokens(account_id, force=given.get("force", False))
+    parts().live.accounts_changed()
+    return jsonify(as_json(account, _now_ms()))
+
+
+@blueprint.post("/accounts/<account_id>/refresh-oauth")
+def refresh_oauth(account_id: str) -> Response:
+    """Exchange the account's refresh token for new tokens."""
+    body("Nothing")
+    try:
+        account = db.refresh_oauth_token(account_id)
+    finally:
+        # A login that has turned out to be over is a change too.
+        parts().live.accounts_changed()
+    return jsonify(as_json(account, _now_ms()))
+
+
+@blueprint.post("/accounts/<account_id>/launch")
+def launch(account_id: str) -> Response:
+    """Tell the command that launches claude with this account; the credential itself only when asked to reveal it."""
+    given = body("Launch")
+    account = db.get_account(account_id)
+    answer = {"command": f"claude-accounts launch {account.name}", "variable": db.VARIABLES[account.auth_type]}
+    if given.get("reveal", False):
+        ((answer["variable"], answer["value"]),) = db.get_launch_env(account_id).items()
+        parts().live.accounts_changed()
+    return jsonify(answer)
+
+
+@blueprint.get("/export")
+def export_accounts() -> Response:
+    """Return every account with its secrets in clear."""
+    entries = db.export_accounts(refresh_tokens=request.args.get("refresh_tokens", "1") != "0")
+    response = jsonify(entries)
+    response.headers["Content-Disposition"] = 'attachment; filename="claude-accounts.json"'
+    return response
+
+
+@blueprint.post("/import")
+def import_accounts() -> Response:
+    """Add the accounts of an export; those whose name is taken are skipped."""
+    done = db.import_accounts(json_body())
+    if done.imported:
+        _accounts_changed()
+    return jsonify(
+        {
+            "imported": len(done.imported),
+            "skipped": len(done.skipped),
+            "imported_names": done.imported,
+            "skipped_names": done.skipped,
+        }
+    )
+
+
+@blueprint.get("/generate-aliases")
+def generate_aliases() -> Response:
+    """Return the script of aliases, for fish with `shell=fish`; it holds no secret."""
+    return jsonify({"script": shell_aliases.alias_script(db.account_names(), request.args.get("shell", "bash"))})
+
+
+@blueprint.post("/install-aliases")
+def install_aliases() -> Response:
+    """Install the aliases into the user's shell and tell which files were written."""
+    body("Nothing")
+    changes = rc_files.install(db.account_names(), os.environ)
+    return jsonify({"files": [shell_aliases.alias_path("bash"), *(change.path for change in changes)]})
+
+
+def _accounts_changed() -> None:
+    """Let installed aliases and open pages follow."""
+    parts().live.accounts_changed()
+    shell_aliases.rewrite_aliases(db.account_names())
+
+
+def _refuse_foreign_fields(values: dict[str, Any], auth_type: str) -> None:
+    """Refuse an API key for an OAuth account, and tokens for an API key account, unless they are empty."""
+    foreign = ("access_token", "refresh_token", "expires_at") if auth_type == db.API_KEY else ("api_key",)
+    for field in foreign:
+        if values.pop(field, None):
+            raise InvalidInput(_("{field} does not belong to this type of account", field=field), field=field)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,358 @@
+"""Owns how the dashboard is run for its user: address, port, gunicorn with one worker, browser, an end without orphans.
+
+It knows no route and no application; whoever calls it says how the application is made.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+import threading
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from ..install.rc_files import CONTAINER_VARIABLE
+from ..messages import AccountsError, InvalidInput, _, printable, say, warn
+from . import browser_libs, self_signed, sign_in
+from .api import BODY_READ, Config, stop_terminals
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from flask import Flask
+
+# Each open page keeps one thread for its socket, each half-sent request one until its deadline.
+_THREADS = 200
+_HEADERS_SECONDS = 10
+_BODY_SECONDS = 60
+_ANSWER_SECONDS = 1
+_END_SECONDS = 12
+_LIBRARIES_SECONDS = 15
+
+
+class Options(NamedTuple):
+    """What `serve` was asked for; port 0 is any free one."""
+
+    port: int = 5111
+    remote: bool = False
+    browser: bool = True
+    trusted_hosts: tuple[str, ...] = ()
+    behind_proxy: bool = False
+    certificate: str = ""
+    key: str = ""
+    self_signed: bool = False
+
+
+def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
+    """Serve what `create_app` makes until a signal ends it. Raises AccountsError when it cannot begin."""
+    _check_certificate(options)
+    listener = _listen(options)
+    host, port = listener.getsockname()[:2]
+    fingerprint = ""
+    if options.self_signed:
+        pair = self_signed.ensure(_own_names(options))
+        options = options._replace(certificate=pair.path, key=pair.path)
+        fingerprint = pair.fingerprint
+    scheme = "https" if options.certificate else "http"
+    url = f"{scheme}://localhost:{port}/"
+    # Reading it first lets a damaged store stop the program here, with one line, rather than every request later.
+    code = "" if sign_in.is_setup_done() else sign_in.new_setup_code()
+    config = Config(
+        remote=options.remote,
+        trusted_hosts=options.trusted_hosts,
+        behind_proxy=options.behind_proxy,
+        setup_code_hash=sign_in.hash_setup_code(code) if code else "",
+    )
+    application = _Application(lambda: create_app(config), options, listener, url)
+    say(_("Dashboard: {url}", url=url))
+    if fingerprint:
+        say(_("  its own certificate, SHA-256: {fingerprint}", fingerprint=fingerprint))
+        say(_("  (a browser warns of it once: compare this before you go on)"))
+    if os.environ.get(CONTAINER_VARIABLE):
+        # From in here nobody can tell which address the port is published on.
+        say(_("  in a container: the published port decides who can reach it, this machine alone by default"))
+    elif options.remote:
+        say(_("  reachable from other machines: {address} port {port}", address=host, port=port))
+        if not options.certificate:
+            warn(_("plain HTTP: whoever is on the way can read along; put HTTPS in front, or use an SSH tunnel"))
+    if code:
+        say(_("  setup code, for a first visit from another machine: {code}", code=code))
+    say(_("  Ctrl-C ends it"))
+    application.run()
+
+
+def _check_certificate(options: Options) -> None:
+    if options.self_signed and (options.certificate or options.key):
+        raise InvalidInput(
+            _("--tls makes a certificate of its own; it does not go with --tls-cert and --tls-key"),
+            "claude-accounts serve --tls",
+        )
+    if bool(options.certificate) != bool(options.key):
+        raise InvalidInput(
+            _("a certificate needs its key, and a key its certificate"),
+            "claude-accounts serve --tls-cert FILE --tls-key FILE",
+        )
+    for path in (options.certificate, options.key):
+        if path and not os.access(path, os.R_OK):
+            raise InvalidInput(_("cannot read {path}", path=printable(path)))
+
+
+def _tls_context(options: Options) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.certificate, options.key)
+    except OSError as error:
+        # Also what is no certificate, or not this key's: ssl.SSLError is one of these.
+        paths = printable(f"{options.certificate}, {options.key}")
+        raise InvalidInput(_("{path} is no certificate with its key (PEM)", path=paths)) from error
+    return context
+
+
+def _own_names(options: Options) -> list[str]:
+    """Return what a browser may call this server: loopback, the declared names and, when asked for, its address."""
+    names = ["localhost", "127.0.0.1", "::1", *(name.lower().strip("[]") for name in options.trusted_hosts)]
+    if options.remote:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            # Sends nothing: it only asks which of our addresses the way out has.
+            probe.connect(("192.0.2.1", 9))
+            names.append(str(probe.getsockname()[0]))
+    return names
+
+
+def _listen(options: Options) -> socket.socket:
+    """Return a socket that listens, so that a taken port is told before anything else happens."""
+    address = "0.0.0.0" if options.remote else "127.0.0.1"  # noqa: S104 - what --remote asks for
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, options.port))
+        listener.listen(256)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AccountsError(
+                _("port {port} is in use by another program", port=options.port),
+                f"claude-accounts serve --port {options.port + 1 if options.port < 65535 else 5111}",
+            ) from error
+        reason = error.strerror or str(error)
+        raise AccountsError(
+            _("cannot listen on port {port}: {reason}", port=options.port, reason=reason),
+            "claude-accounts serve --port 5111",
+        ) from error
+    except OverflowError as error:
+        listener.close()
+        raise InvalidInput(_("a port is a number from 0 to 65535"), "claude-accounts serve --port 5111") from error
+    return listener
+
+
+def _fetch_browser_libraries() -> None:
+    """Install what the web terminal needs in the browser; without a network that fails, late, and the rest works."""
+    try:
+        browser_libs.ensure(say)
+    except AccountsError as error:
+        warn(error.message)
+        if error.hint:
+            say(f"  {error.hint}")
+
+
+class _Application(BaseApplication):  # type: ignore[misc]
+    """Gunicorn's face of one server."""
+
+    def __init__(self, create: Callable[[], Flask], options: Options, listener: socket.socket, url: str) -> None:
+        self._create = create
+        self._options = options
+        self._listener = listener
+        self._url = url
+        self._flask: Flask | None = None
+        self._tls = _tls_context(options) if options.certificate else None
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings: dict[str, Any] = {
+            # Gunicorn takes the descriptor over and closes it.
+            "bind": f"fd://{self._listener.detach()}",
+            "worker_class": _Worker,
+            "workers": 1,
+            "threads": _THREADS,
+            "worker_connections": 1000,
+            "keepalive": 5,
+            # The terminals live in the worker: nothing may put an end to it that only took long.
+            "timeout": 0,
+            "graceful_timeout": _END_SECONDS,
+            "loglevel": "warning",
+            "proc_name": "claude-accounts",
+            "control_socket_disable": True,
+            "forwarded_allow_ips": "",
+            "certfile": self._options.certificate or None,
+            "keyfile": self._options.key or None,
+            # Once, not at every connection: what a running server shows is what it has printed.
+            "ssl_context": lambda _cfg, _make: self._tls,
+            "post_fork": self._begin_worker,
+            "post_worker_init": self._begin,
+            "worker_exit": self._end_worker,
+        }
+        for name, value in settings.items():
+            # Older versions know fewer of them.
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> _Timed:
+        _log_to_stderr()
+        self._flask = self._create()
+        return _Timed(self._flask)
+
+    def run(self) -> None:
+        _Master(self).run()
+
+    def _begin_worker(self, _master: Arbiter, worker: _Worker) -> None:
+        # How long a worker waits for answers that are under way; its master waits longer before it kills.
+        worker.cfg.set("graceful_timeout", _ANSWER_SECONDS)
+
+    def _begin(self, worker: _Worker) -> None:
+        if worker.age > 1:
+            return
+        libraries = threading.Thread(target=_fetch_browser_libraries, name="browser-libraries", daemon=True)
+        libraries.start()
+        if self._options.browser and _has_display():
+            threading.Thread(target=_open_browser, args=(self._url, libraries), daemon=True).start()
+
+    def _end_worker(self, _master: Arbiter, _worker: _Worker) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            if self._flask is not None:
+                stop_terminals(self._flask)
+        finally:
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # An ordinary exit would wait for the threads of sockets, which end when their browser wants.
+            os._exit(0)
+
+
+class _Master(Arbiter):  # type: ignore[misc]
+    """Gunicorn's master process, with one worker for ever: the terminals and sockets are in its memory."""
+
+    def handle_hup(self) -> None:
+        """End with the terminal that the server was started on."""
+        raise StopIteration
+
+    def handle_nothing(self) -> None:
+        """Ignore what would add workers or replace them."""
+
+    handle_ttin = handle_ttou = handle_usr1 = handle_usr2 = handle_winch = handle_nothing
+
+    def init_signals(self) -> None:
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        super().init_signals()
+        if ignored:
+            # Started with nohup.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """A threaded worker that gives up a request which is not sent in time."""
+
+    def init_process(self) -> None:
+        self._deadlines: dict[int, tuple[float, Any]] = {}
+        threading.Thread(target=self._give_up_slow_requests, name="deadlines", daemon=True).start()
+        super().init_process()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        # Ctrl-C reaches this process twice, from the terminal and from the master: no exception out of nowhere.
+        self.handle_exit(sig, frame)
+
+    def handle(self, conn: Any) -> Any:
+        self._set_deadline(conn, _HEADERS_SECONDS)
+        try:
+            return super().handle(conn)
+        finally:
+            self._clear_deadline()
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        self._set_deadline(conn, _BODY_SECONDS)
+        wsgi = self.wsgi
+        wsgi.local.body_read = self._clear_deadline
+        return super().handle_request(req, conn)
+
+    def _set_deadline(self, conn: Any, seconds: float) -> None:
+        self._deadlines[threading.get_ident()] = (time.monotonic() + seconds, conn)
+
+    def _clear_deadline(self) -> None:
+        self._clear(threading.get_ident())
+
+    def _clear(self, thread_id: int) -> None:
+        self._deadlines.pop(thread_id, None)
+
+    def _give_up_slow_requests(self) -> None:
+        while True:
+            time.sleep(1)
+            now = time.monotonic()
+            for thread_id, (deadline, conn) in list(self._deadlines.items()):
+                if now > deadline and thread_id in self._deadlines:
+                    self._clear(thread_id)
+                    try:
+                        # The socket of now: TLS puts another one in its place, whose own shutdown would take the
+                        # connection's state away from the thread that is at work with it.
+                        socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
+                    except OSError:
+                        # It has ended by itself in between.
+                        continue
+
+
+class _Timed:
+    """The application as the worker calls it: tells when the request has arrived in whole."""
+
+    def __init__(self, flask: Flask) -> None:
+        self._flask = flask
+        self.local = threading.local()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        has_body = environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
+        if has_body:
+            environ[BODY_READ] = self.local.body_read
+        else:
+            self.local.body_read()
+        return self._flask(environ, start_response)
+
+
+def _open_browser(url: str, libraries: threading.Thread) -> None:
+    """Open the browser once the server answers and, if that does not take long, has all the page can use."""
+    libraries.join(_LIBRARIES_SECONDS)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url + "healthz", timeout=5) as answer:  # noqa: S310 - our own address
+                answer.read()
+            break
+        except OSError:
+            time.sleep(0.05)
+    webbrowser.open(url)
+
+
+def _has_display() -> bool:
+    """Tell whether a browser would open a window; one in text mode would take the server's terminal over."""
+    if sys.platform == "darwin" or os.environ.get("BROWSER"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"))
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    log = logging.getLogger("claude_accounts.requests")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False

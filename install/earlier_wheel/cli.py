@@ -1,0 +1,7 @@
+"""What alias files start that were written from a wheel of 0.1: they name the place where the program lay then."""
+
+import sys
+
+from claude_accounts.cli import main
+
+sys.exit(main())

@@ -1,7 +1,0 @@
-"""`python -m claude_accounts`."""
-
-import sys
-
-from . import main
-
-sys.exit(main())

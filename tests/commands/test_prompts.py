@@ -1,0 +1,244 @@
+"""What the command line asks on a real terminal: nothing secret is echoed, and only a yes is a yes."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import Cli, command_line, write_program
+
+from claude_accounts import db
+
+KEY = "sk-ant-api03-" + "k" * 40 + "ABCDEF"
+TOKEN = "sk-ant-oat01-" + "t" * 40 + "GHIJKL"
+DEADLINE = 30.0
+
+
+class Person:
+    """Somebody in front of a terminal in which one command runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
+        self.process = process
+        self.seen = ""
+        self._master = master
+
+    def reads(self, text: str) -> None:
+        """Wait until the text is on the terminal."""
+        deadline = time.monotonic() + DEADLINE
+        while text not in self.seen:
+            assert time.monotonic() < deadline, f"{text!r} did not come: {self.seen!r}"
+            assert self._read(), f"{text!r} did not come: {self.seen!r}"
+
+    def types(self, keys: str) -> None:
+        """Press keys; Enter is a carriage return."""
+        os.write(self._master, keys.encode())
+
+    def waits(self) -> int:
+        """Return the exit code, everything that was shown being in `seen`."""
+        while self._read():
+            pass
+        return self.process.wait(DEADLINE)
+
+    def echoes(self) -> bool:
+        """Tell whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
+    def _read(self) -> bool:
+        """Take in what is shown; False at the end."""
+        if not select.select([self._master], [], [], DEADLINE)[0]:
+            raise AssertionError(f"nothing came any more: {self.seen!r}")
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:
+            return False
+        self.seen += data.decode()
+        return bool(data)
+
+
+@contextmanager
+def person(*arguments: str) -> Iterator[Person]:
+    """Run one command on a terminal of its own."""
+    master, slave = pty.openpty()
+
+    def take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        command_line(*arguments),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=take_terminal,  # noqa: PLW1509 - the tests start no thread that could hold a lock here
+    )
+    os.close(slave)
+    try:
+        yield Person(process, master)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def names(cli: Cli) -> list[str]:
+    """Return the names of the accounts there are."""
+    return [account["name"] for account in json.loads(cli("list", "--json").stdout)["accounts"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "secret", "variable"),
+    [
+        (["add", "work"], KEY, "ANTHROPIC_API_KEY"),
+        (["add", "work", "--key", "-"], KEY, "ANTHROPIC_API_KEY"),
+        (["add", "work", "--oauth", "--token", "-"], TOKEN, "CLAUDE_CODE_OAUTH_TOKEN"),
+    ],
+)
+def test_a_secret_is_asked_for_and_not_echoed(cli: Cli, arguments: list[str], secret: str, variable: str) -> None:
+    with person(*arguments) as somebody:
+        somebody.reads("(sk-ant-")
+        somebody.reads("): ")
+        assert not somebody.echoes()
+        somebody.types(secret + "\r")
+        somebody.reads("added")
+        assert somebody.waits() == 0
+        assert secret[-12:] not in somebody.seen and secret[12:24] not in somebody.seen
+    assert names(cli) == ["work"]
+    assert cli("exec", "work", "--", "printenv", variable).stdout.strip() == secret
+
+
+@pytest.mark.parametrize("keys", ["\x03", "\x04", "\r"], ids=["Ctrl-C", "Ctrl-D", "Enter"])
+def test_giving_up_at_the_prompt_adds_nothing_and_leaves_the_terminal_as_it_was(cli: Cli, keys: str) -> None:
+    with person("add", "work") as somebody:
+        somebody.reads("API key")
+        somebody.types(keys)
+        assert somebody.waits() in (1, 130)
+        assert "Traceback" not in somebody.seen
+    assert names(cli) == []
+
+
+def test_a_killed_prompt_leaves_nothing_half_made(cli: Cli, home: Path) -> None:
+    with person("add", "work") as somebody:
+        somebody.reads("API key")
+        somebody.process.send_signal(signal.SIGKILL)
+        somebody.process.wait(DEADLINE)
+    assert names(cli) == []
+
+
+def test_a_taken_name_is_said_before_a_key_is_asked_for(cli: Cli) -> None:
+    cli("add", "work", "--key", "-", stdin=KEY)
+    with person("add", "Work") as somebody:
+        assert somebody.waits() == 1
+        assert "already an account work" in somebody.seen and "API key" not in somebody.seen
+
+
+def test_a_new_key_is_asked_for_without_echo(cli: Cli) -> None:
+    cli("add", "work", "--key", "-", stdin=KEY)
+    new = KEY.replace("kk", "nn")
+    with person("update", "work") as somebody:
+        somebody.reads("API key")
+        somebody.types(new + "\r")
+        assert somebody.waits() == 0
+        assert "nnnn" not in somebody.seen
+    assert cli("exec", "work", "--", "printenv", "ANTHROPIC_API_KEY").stdout.strip() == new
+
+
+@pytest.mark.parametrize(
+    ("keys", "removed"),
+    [("y\r", True), ("YES\r", True), ("oui\r", True), ("n\r", False), ("\r", False), ("\x04", False)],
+)
+def test_only_a_yes_removes(cli: Cli, keys: str, removed: bool) -> None:
+    """CLI-07."""
+    cli("add", "work", "--key", "-", stdin=KEY)
+    with person("remove", "work") as somebody:
+        somebody.reads("[y/N] ")
+        somebody.types(keys)
+        assert somebody.waits() == (0 if removed else 1)
+    assert names(cli) == ([] if removed else ["work"])
+
+
+@pytest.mark.parametrize(("keys", "shown"), [("y\r", True), ("\r", False)])
+def test_an_export_to_a_terminal_asks_first(cli: Cli, keys: str, shown: bool) -> None:
+    cli("add", "work", "--key", "-", stdin=KEY)
+    with person("export") as somebody:
+        somebody.reads("[y/N] ")
+        assert KEY not in somebody.seen
+        somebody.types(keys)
+        assert somebody.waits() == (0 if shown else 1)
+        assert (KEY in somebody.seen) == shown
+
+
+def test_claude_has_the_terminal_to_itself(cli: Cli, program_folder: Path) -> None:
+    """A launch hands over the very terminal: size, keys, Ctrl-C."""
+    write_program(
+        program_folder / "claude",
+        f"""#!{sys.executable}
+import os, signal, sys
+signal.signal(signal.SIGINT, lambda *about: (print("interrupted", flush=True), os._exit(3)))
+print("on-a-terminal" if os.isatty(0) and os.isatty(1) else "elsewhere", flush=True)
+sys.stdin.read()
+""",
+    )
+    cli("add", "work", "--key", "-", stdin=KEY)
+    with person("launch", "work") as somebody:
+        somebody.reads("on-a-terminal")
+        somebody.types("\x03")
+        somebody.reads("interrupted")
+        assert somebody.waits() == 3
+
+
+def test_a_private_sign_in_has_the_terminal_and_its_login_is_kept(cli: Cli, program_folder: Path, home: Path) -> None:
+    write_program(
+        program_folder / "claude",
+        f"""#!{sys.executable}
+import json, os, sys
+if input("Paste code here: ") != "right":
+    sys.exit("Invalid code")
+login = {{"accessToken": "sk-ant-oat01-" + "a" * 40, "refreshToken": f"sk-ant-ort01-{{os.getpid():040}}",
+          "expiresAt": 4102444800000, "scopes": ["user:inference"]}}
+with open(os.environ["CLAUDE_CONFIG_DIR"] + "/.credentials.json", "w") as file:
+    json.dump({{"claudeAiOauth": login}}, file)
+""",
+    )
+    with person("login", "client", "--new") as somebody:
+        somebody.reads("[Y/n] ")
+        somebody.types("n\r")
+        somebody.reads("Paste code here: ")
+        somebody.types("right\r")
+        somebody.reads("Token captured")
+        assert somebody.waits() == 0
+        assert "aaaaaaaa" not in somebody.seen.replace("...aaaaaa", "")
+    assert names(cli) == ["client"]
+    assert not (home / ".claude").exists()
+    assert not list((home / ".claude-accounts").glob("private-logins/*"))
+    with person("login", "other", "--new", "--injected") as somebody:
+        somebody.reads("Paste code here: ")
+        somebody.types("wrong\r")
+        assert somebody.waits() == 1
+    assert names(cli) == ["client"]
+    assert not db.find_account("client").durable
+    with person("login", "third") as somebody:
+        somebody.reads("[Y/n] ")
+        somebody.types("\r")
+        somebody.reads("Paste code here: ")
+        somebody.types("right\r")
+        assert somebody.waits() == 0
+        assert "renew it by themselves" in somebody.seen
+    assert db.find_account("third").durable
+    # Once chosen, it is not asked again.
+    with person("login", "third") as somebody:
+        somebody.reads("Paste code here: ")
+        assert "[Y/n]" not in somebody.seen
+        somebody.types("right\r")
+        assert somebody.waits() == 0
