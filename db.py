@@ -15,23 +15,28 @@ import sqlite3
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from .accounts import durable_store, refresh as login_refresh, rows as account_rows, storage
-from .accounts.rows import API_KEY, OAUTH, VARIABLES, Account, clean_name
-from .claude import credentials_store
+from .accounts import (
+    bindings,
+    durable_store,
+    refresh as login_refresh,
+    rows as account_rows,
+    sessions,
+    standing,
+    storage,
+)
+from .accounts.rows import API_KEY, OAUTH, VARIABLES, Account, Stored, clean_name
+from .claude import credentials_file
 from .messages import (
     AccountsError,
     Conflict,
     InvalidInput,
     LoginEnded,
-    NotFound,
-    StorageFailed,
     StoreBusy,
     _,
     printable,
-    warn,
 )
 
-__all__ = ["API_KEY", "OAUTH", "VARIABLES", "Account", "clean_name"]
+__all__ = ["API_KEY", "OAUTH", "VARIABLES", "Account", "Stored", "clean_name"]
 
 
 class Imported(NamedTuple):
@@ -41,35 +46,58 @@ class Imported(NamedTuple):
     skipped: list[str]
 
 
+class Chosen(NamedTuple):
+    """What one look into the database brings for a launch: the account with its login, and whom the folder is bound to.
+
+    It is handed along; whoever learns something newer of the login hands a newer one on.
+    """
+
+    stored: Stored
+    bound: bindings.Binding | None
+
+    @property
+    def account(self) -> Account:
+        """Return the account as everybody may see it."""
+        return account_rows.account_of(self.stored)
+
+
+def choose(folder: str, *, name: str | None = None, account_id: str = "") -> Chosen | None:
+    """Return the account of this name as typed, or of this id, for a launch in `folder`.
+
+    With neither it is the one that the folder is bound to, None where it is bound to nobody. Raises NotFound.
+    """
+    with storage.reading() as connection:
+        bound = bindings.nearest_in(connection, folder)
+        if name is not None:
+            return Chosen(account_rows.of_name(connection, name), bound)
+        if account_id or bound:
+            return Chosen(account_rows.of_id(connection, account_id or (bound.account_id if bound else "")), bound)
+    return None
+
+
 def list_accounts() -> list[Account]:
     """Return all accounts, oldest first."""
     with storage.reading() as connection:
-        rows = connection.execute("SELECT * FROM accounts ORDER BY created_at, rowid").fetchall()
-        return [durable_store.as_seen(account_rows.account_of(row)) for row in rows]
+        found = account_rows.select(connection)
+        return [durable_store.as_seen(account_rows.account_of(stored)) for stored in found]
 
 
 def account_names() -> list[str]:
     """Return the names of all accounts, oldest first, without looking at a credential."""
     with storage.reading() as connection:
-        return [row["name"] for row in connection.execute("SELECT name FROM accounts ORDER BY created_at, rowid")]
+        return account_rows.names(connection)
 
 
 def get_account(account_id: str) -> Account:
     """Return one account by its id. Raises NotFound."""
     with storage.reading() as connection:
-        return durable_store.as_seen(account_rows.account_of(account_rows.row_of(connection, account_id)))
+        return durable_store.as_seen(account_rows.account_of(account_rows.of_id(connection, account_id)))
 
 
 def find_account(name: str) -> Account:
     """Return one account by its name as typed. Raises NotFound, with the likeliest name in the hint."""
     with storage.reading() as connection:
-        for candidate in (name, name.strip().lower().replace(" ", "-")):
-            row = connection.execute("SELECT * FROM accounts WHERE name = ?", (candidate,)).fetchone()
-            if row:
-                return durable_store.as_seen(account_rows.account_of(row))
-        names = [row["name"] for row in connection.execute("SELECT name FROM accounts ORDER BY name")]
-    hint = account_rows.likely_name(name, names)
-    raise NotFound(_("there is no account {name}", name=repr(printable(name)[:60])), hint)
+        return durable_store.as_seen(account_rows.account_of(account_rows.of_name(connection, name)))
 
 
 def refuse_taken_name(name: str) -> None:
@@ -107,7 +135,7 @@ def add_account(
             account_id = account_rows.insert(connection, entry)
         except sqlite3.IntegrityError as error:
             raise account_rows.taken(entry["name"]) from error
-        return account_rows.account_of(account_rows.row_of(connection, account_id))
+        return account_rows.account_of(account_rows.of_id(connection, account_id))
 
 
 def update_account(
@@ -124,19 +152,19 @@ def update_account(
     Raises NotFound, InvalidInput and Conflict.
     """
     with storage.writing() as connection:
-        row = account_rows.row_of(connection, account_id)
+        stored = account_rows.of_id(connection, account_id)
         changes: dict[str, object] = {}
-        if name is not None and name != row["name"]:
+        if name is not None and name != stored.name:
             changes["name"] = clean_name(name)
         if api_key is not None:
-            account_rows.require_type(row, API_KEY, "api_key")
+            account_rows.require_type(stored, API_KEY, "api_key")
             changes["api_key_enc"] = storage.encrypt(account_rows.checked_secret(api_key, "api_key", API_KEY))
         if access_token is not None or refresh_token is not None or expires_at is not None:
-            account_rows.require_type(row, OAUTH, "access_token")
-            if row["durable"]:
+            account_rows.require_type(stored, OAUTH, "access_token")
+            if stored.durable:
                 raise InvalidInput(
-                    _("the tokens of {name} renew themselves in a store of their own", name=printable(row["name"])),
-                    f"claude-accounts login --new {printable(row['name'])}",
+                    _("the tokens of {name} renew themselves in a store of their own", name=printable(stored.name)),
+                    f"claude-accounts login --new {printable(stored.name)}",
                     field="access_token",
                 )
             changes |= account_rows.changed_tokens(connection, access_token, refresh_token, expires_at)
@@ -144,13 +172,13 @@ def update_account(
             account_rows.update(connection, "id = ?", account_id, changes)
         except sqlite3.IntegrityError as error:
             raise account_rows.taken(str(changes.get("name"))) from error
-        return account_rows.account_of(account_rows.row_of(connection, account_id))
+        return account_rows.account_of(account_rows.of_id(connection, account_id))
 
 
 def delete_account(account_id: str) -> None:
     """Remove an account; its ciphertext leaves the files too. Raises NotFound."""
     with storage.writing() as connection:
-        login_id = account_rows.row_of(connection, account_id)["login_id"]
+        login_id = account_rows.of_id(connection, account_id).login_id
         connection.execute("DELETE FROM accounts WHERE id = ?", (account_id,))
         connection.execute("DELETE FROM recent_folders WHERE account_id = ?", (account_id,))
         last = not connection.execute("SELECT 1 FROM accounts WHERE login_id = ?", (login_id,)).fetchone()
@@ -164,43 +192,60 @@ def delete_account(account_id: str) -> None:
 def get_launch_env(account_id: str) -> dict[str, str]:
     """Return the one variable that makes a process use this account, refreshed first when it ends within 5 minutes.
 
-    Stamps `last_used`. Raises NotFound, LoginEnded, EndpointFailed, StoreBusy, and AccountsError for an account
-    that has no credential yet.
+    Stamps `last_used`. Raises NotFound and what `injected` raises.
     """
-    row = account_rows.reread(account_id)
-    if row["auth_type"] == OAUTH and row["access_token_enc"]:
-        row = login_refresh.current(row)
-    if row["auth_type"] == OAUTH and 0 < row["expires_at"] <= account_rows.now_ms() + login_refresh.REFRESH_BEFORE_MS:
-        if row["refresh_token_enc"]:
-            row = login_refresh.refreshed(row)
-        elif row["expires_at"] <= account_rows.now_ms():
-            raise LoginEnded(
-                _("the access token of {name} has ended and there is no refresh token", name=printable(row["name"])),
-                f"claude-accounts login {printable(row['name'])}",
-            )
-    secret = storage.decrypt(row["api_key_enc"] if row["auth_type"] == API_KEY else row["access_token_enc"])
-    if not secret:
-        raise account_rows.no_credential(row)
-    _stamp(account_id)
-    return {VARIABLES[row["auth_type"]]: secret}
+    environment, _stored = injected(account_rows.reread(account_id))
+    sessions.stamp(account_id)
+    return environment
 
 
 def get_durable_env(account_id: str) -> dict[str, str]:
     """Return the one variable that makes claude use a durable account's own store, in which it renews its login.
 
-    Stamps `last_used`. Raises NotFound, LoginEnded when only a new login helps, Conflict when somebody else has signed
-    in inside a session of this account, and AccountsError for an account that has no login yet.
+    Stamps `last_used`. Raises NotFound and what `durable` raises.
     """
-    row = account_rows.reread(account_id)
-    if not row["refresh_token_enc"]:
-        raise account_rows.no_credential(row)
+    environment, _stored = durable(account_rows.reread(account_id))
+    sessions.stamp(account_id)
+    return environment
+
+
+def injected(stored: Stored) -> tuple[dict[str, str], Stored]:
+    """Return the variable that gives a session this account's key or token, and the account as it is after a refresh.
+
+    Raises LoginEnded, EndpointFailed, StoreBusy, and AccountsError for an account that has no credential yet.
+    """
+    if stored.auth_type == OAUTH and stored.access_token_enc:
+        stored = login_refresh.current(stored)
+    now = account_rows.now_ms()
+    if standing.wants_refresh(stored, now):
+        stored = login_refresh.refreshed(stored)
+    elif standing.has_expired(stored, now):
+        raise LoginEnded(
+            _("the access token of {name} has ended and there is no refresh token", name=printable(stored.name)),
+            f"claude-accounts login {printable(stored.name)}",
+        )
+    secret = storage.decrypt(stored.api_key_enc if stored.auth_type == API_KEY else stored.access_token_enc)
+    if not secret:
+        raise account_rows.no_credential(stored)
+    return {VARIABLES[stored.auth_type]: secret}, stored
+
+
+def durable(stored: Stored) -> tuple[dict[str, str], Stored]:
+    """Return the variable that gives a session this account's own store, and the account with what is newest in it.
+
+    Raises LoginEnded when only a new login helps, Conflict when somebody else has signed in inside a session of this
+    account, and AccountsError for an account that has no login yet.
+    """
+    if not stored.refresh_token_enc:
+        raise account_rows.no_credential(stored)
     with suppress(StoreBusy):
         # A session is renewing the login right now; what it writes is for this one too.
-        row = login_refresh.current(row, wait_seconds=1.0)
-    if row["login_ended"] or 0 < row["login_expires_at"] <= account_rows.now_ms():
-        raise LoginEnded(_("the login of {name} has ended", name=printable(row["name"])), account_rows.login_again(row))
-    _stamp(account_id)
-    return {credentials_store.STORE_VARIABLE: durable_store.folder_of(account_id)}
+        stored = login_refresh.current(stored, wait_seconds=1.0)
+    if standing.is_over(stored, account_rows.now_ms()):
+        raise LoginEnded(
+            _("the login of {name} has ended", name=printable(stored.name)), account_rows.login_again(stored)
+        )
+    return {credentials_file.STORE_VARIABLE: durable_store.folder_of(stored.id)}, stored
 
 
 def set_durable(account_id: str, durable: bool) -> Account:
@@ -209,55 +254,46 @@ def set_durable(account_id: str, durable: bool) -> Account:
     Raises InvalidInput for what cannot be renewed, Conflict for a login that somebody else renews too, and what
     durable_store.bring_in_step and the locks raise.
     """
-    row = account_rows.reread(account_id)
-    account_rows.require_type(row, OAUTH, "durable")
-    with login_refresh.login_lock(row):
-        row = account_rows.reread(account_id)
-        if durable == bool(row["durable"]):
-            return account_rows.account_of(row)
+    stored = account_rows.reread(account_id)
+    account_rows.require_type(stored, OAUTH, "durable")
+    with login_refresh.login_lock(stored):
+        stored = account_rows.reread(account_id)
+        if durable == bool(stored.durable):
+            return account_rows.account_of(stored)
         if durable:
-            _refuse_durable(row)
-            if row["refresh_token_enc"]:
-                durable_store.write(row)
-        elif row["refresh_token_enc"]:
-            row = login_refresh.current_within_lock(row)
+            _refuse_durable(stored)
+            if stored.refresh_token_enc:
+                durable_store.write(stored)
+        elif stored.refresh_token_enc:
+            stored = login_refresh.current_within_lock(stored)
         with storage.writing() as connection:
             account_rows.update(connection, "id = ?", account_id, {"durable": int(durable), "from_live_store": 0})
-            row = account_rows.row_of(connection, account_id)
+            stored = account_rows.of_id(connection, account_id)
         if not durable:
             durable_store.remove(account_id)
-    return account_rows.account_of(row)
+    return account_rows.account_of(stored)
 
 
-def _refuse_durable(row: sqlite3.Row) -> None:
+def _refuse_durable(stored: Stored) -> None:
     """Raise for a login that cannot be renewed, or that has another owner: two who renew it end it for both."""
-    name = printable(row["name"])
+    name = printable(stored.name)
     again = f"claude-accounts login --new --durable {name}"
-    if row["access_token_enc"] and not row["refresh_token_enc"]:
+    if stored.access_token_enc and not stored.refresh_token_enc:
         raise InvalidInput(_("{name} holds a token that cannot be renewed", name=name), again, field="durable")
-    others = accounts_of_login(row["id"]) if row["refresh_token_enc"] else []
+    others = accounts_of_login(stored.id) if stored.refresh_token_enc else []
     if others:
         raise Conflict(
             _("{name} and {others} are one login, which only one can renew", name=name, others=", ".join(others)),
             again,
         )
-    if row["refresh_token_enc"] and login_refresh.is_in_live_store(row):
+    if stored.refresh_token_enc and login_refresh.is_in_live_store(stored):
         raise Conflict(_("the login of {name} is Claude Code's own too, and both would renew it", name=name), again)
 
 
 def holds(account_id: str, secret: str) -> bool:
     """Tell whether this very secret is the credential of the account."""
-    row = account_rows.reread(account_id)
-    return secret != "" and secret == storage.decrypt(row["api_key_enc"] or row["access_token_enc"])
-
-
-def _stamp(account_id: str) -> None:
-    try:
-        with storage.writing(durable=False) as connection:
-            connection.execute("UPDATE accounts SET last_used = datetime('now') WHERE id = ?", (account_id,))
-    except StorageFailed as error:
-        # A full disk is no reason to keep somebody from working; it is one to be told.
-        warn(error.message)
+    stored = account_rows.reread(account_id)
+    return secret != "" and secret == storage.decrypt(stored.api_key_enc or stored.access_token_enc)
 
 
 def refresh_oauth_token(account_id: str) -> Account:
@@ -267,20 +303,20 @@ def refresh_oauth_token(account_id: str) -> Account:
     InvalidInput for an account that has no refresh token, LoginEnded, EndpointFailed, StoreBusy.
     """
     with storage.reading() as connection:
-        row = account_rows.row_of(connection, account_id)
-    account_rows.require_type(row, OAUTH, "auth_type")
-    if not row["access_token_enc"]:
-        raise account_rows.no_credential(row)
-    if not row["refresh_token_enc"]:
+        stored = account_rows.of_id(connection, account_id)
+    account_rows.require_type(stored, OAUTH, "auth_type")
+    if not stored.access_token_enc:
+        raise account_rows.no_credential(stored)
+    if not stored.refresh_token_enc:
         raise InvalidInput(
-            _("{name} has no refresh token", name=printable(row["name"])),
-            f"claude-accounts login {printable(row['name'])}",
+            _("{name} has no refresh token", name=printable(stored.name)),
+            f"claude-accounts login {printable(stored.name)}",
         )
-    return account_rows.account_of(login_refresh.refreshed(row))
+    return account_rows.account_of(login_refresh.refreshed(stored))
 
 
 def capture_oauth_tokens(
-    account_id: str, *, login: credentials_store.Login | None = None, force: bool = False
+    account_id: str, *, login: credentials_file.Login | None = None, force: bool = False
 ) -> Account:
     """Store `login`, or the one in Claude Code's live store, as this account's and return the account.
 
@@ -288,29 +324,29 @@ def capture_oauth_tokens(
     already is somebody else, or holds newer tokens of the same person.
     """
     live = login is None
-    found = login or credentials_store.read_login(credentials_store.store_folder(os.environ))
+    found = login or credentials_file.read_login(credentials_file.store_folder(os.environ))
     with storage.writing() as connection:
-        row = account_rows.row_of(connection, account_id)
-        account_rows.require_type(row, OAUTH, "auth_type")
-        if live and row["durable"]:
+        stored = account_rows.of_id(connection, account_id)
+        account_rows.require_type(stored, OAUTH, "auth_type")
+        if live and stored.durable:
             raise Conflict(
-                _("the login of {name} must be its own, and this one is Claude Code's", name=printable(row["name"])),
-                f"claude-accounts login --new {printable(row['name'])}",
+                _("the login of {name} must be its own, and this one is Claude Code's", name=printable(stored.name)),
+                f"claude-accounts login --new {printable(stored.name)}",
             )
         if found is None:
             raise AccountsError(
-                _("Claude Code has no login to capture for {name}", name=printable(row["name"])),
-                f"claude-accounts login --new {printable(row['name'])}",
+                _("Claude Code has no login to capture for {name}", name=printable(stored.name)),
+                f"claude-accounts login --new {printable(stored.name)}",
             )
         if not force:
-            account_rows.refuse_other_identity(row, found)
+            account_rows.refuse_other_identity(stored, found)
         changes = account_rows.token_columns(connection, found.access_token, found.refresh_token, found.expires_at)
         changes |= account_rows.login_columns(found) | {"from_live_store": int(live), "login_ended": 0}
         account_rows.update(connection, "id = ?", account_id, changes | {"spent_digest": ""})
-        row = account_rows.row_of(connection, account_id)
-    if row["durable"]:
-        durable_store.write(row)
-    return account_rows.account_of(row)
+        stored = account_rows.of_id(connection, account_id)
+    if stored.durable:
+        durable_store.write(stored)
+    return account_rows.account_of(stored)
 
 
 def get_token_status(account_id: str) -> dict[str, Any]:
@@ -331,13 +367,9 @@ def get_token_status(account_id: str) -> dict[str, Any]:
 def accounts_of_login(account_id: str) -> list[str]:
     """Return the names of the other accounts that hold the very same login, and so refresh together with this one."""
     with storage.reading() as connection:
-        row = account_rows.row_of(connection, account_id)
-        return [
-            other["name"]
-            for other in connection.execute(
-                "SELECT name FROM accounts WHERE login_id = ? AND id != ? ORDER BY name", (row["login_id"], account_id)
-            )
-        ]
+        stored = account_rows.of_id(connection, account_id)
+        others = account_rows.select(connection, "login_id = ? AND id != ?", stored.login_id, account_id)
+    return sorted(other.name for other in others)
 
 
 def export_accounts(*, refresh_tokens: bool = True, current: bool = True) -> list[dict[str, Any]]:
@@ -351,8 +383,8 @@ def export_accounts(*, refresh_tokens: bool = True, current: bool = True) -> lis
             with suppress(AccountsError):
                 login_refresh.current(account_rows.reread(account.id))
     with storage.reading() as connection:
-        rows = connection.execute("SELECT * FROM accounts ORDER BY created_at, rowid").fetchall()
-        return [account_rows.exported(row, refresh_tokens) for row in rows]
+        found = account_rows.select(connection)
+    return [account_rows.exported(stored, refresh_tokens) for stored in found]
 
 
 def import_accounts(data: object) -> Imported:
@@ -363,7 +395,7 @@ def import_accounts(data: object) -> Imported:
     entries = account_rows.checked_entries(data)
     imported, skipped = [], []
     with storage.writing() as connection:
-        taken = {row["name"] for row in connection.execute("SELECT name FROM accounts")}
+        taken = set(account_rows.names(connection))
         for entry in entries:
             if entry["name"] in taken:
                 skipped.append(entry["name"])
@@ -379,22 +411,3 @@ def change_mark() -> str:
     with storage.reading() as connection:
         counter = connection.execute("SELECT value FROM change_counter").fetchone()[0]
     return f"{counter} {durable_store.marks()}"
-
-
-def remember_folder(account_id: str, folder: str) -> None:
-    """Note that a terminal of this account was opened in `folder`; the newest 20 are kept."""
-    with storage.writing(durable=False) as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO recent_folders VALUES (?, ?, ?)", (account_id, folder, account_rows.now_ms())
-        )
-        connection.execute(
-            "DELETE FROM recent_folders WHERE rowid NOT IN "
-            "(SELECT rowid FROM recent_folders ORDER BY used_at DESC LIMIT 20)"
-        )
-
-
-def recent_folders() -> list[tuple[str, str]]:
-    """Return (account id, folder) pairs, the newest first."""
-    with storage.reading() as connection:
-        rows = connection.execute("SELECT account_id, folder FROM recent_folders ORDER BY used_at DESC").fetchall()
-    return [(row["account_id"], row["folder"]) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from typing import NamedTuple
 
 from ..messages import NotFound, _, printable
@@ -23,9 +24,9 @@ def bind(account_id: str, folder: str) -> Binding:
     if not os.path.isdir(path):
         raise NotFound(_("there is no folder {path}", path=printable(path)))
     with storage.writing() as connection:
-        row = account_rows.row_of(connection, account_id)
+        name = account_rows.of_id(connection, account_id).name
         connection.execute("INSERT OR REPLACE INTO bindings VALUES (?, ?)", (path, account_id))
-    return Binding(path, account_id, row["name"])
+    return Binding(path, account_id, name)
 
 
 def unbind(folder: str) -> Binding:
@@ -44,15 +45,18 @@ def unbind(folder: str) -> Binding:
 def listed() -> list[Binding]:
     """Return all bindings, by folder."""
     with storage.reading() as connection:
-        rows = connection.execute(
-            "SELECT folder, account_id, name FROM bindings JOIN accounts ON accounts.id = account_id ORDER BY folder"
-        ).fetchall()
-    return [Binding(*row) for row in rows]
+        return _listed(connection)
 
 
 def nearest(folder: str) -> Binding | None:
     """Return the binding of the folder or of the nearest one above it."""
-    known = {binding.folder: binding for binding in listed()}
+    with storage.reading() as connection:
+        return nearest_in(connection, folder)
+
+
+def nearest_in(connection: sqlite3.Connection, folder: str) -> Binding | None:
+    """Do what `nearest` does, within a look that is open already."""
+    known = {binding.folder: binding for binding in _listed(connection)}
     path = os.path.realpath(folder)
     while known:
         if path in known:
@@ -62,3 +66,10 @@ def nearest(folder: str) -> Binding | None:
             break
         path = parent
     return None
+
+
+def _listed(connection: sqlite3.Connection) -> list[Binding]:
+    rows = connection.execute(
+        "SELECT folder, account_id, name FROM bindings JOIN accounts ON accounts.id = account_id ORDER BY folder"
+    )
+    return [Binding(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""Owns one row of the accounts table: what may come in, how it is read, masked and written.
+"""Owns one account's row: what may come in, how it is read, masked and written.
 
 It opens no connection and decides nothing: db.py and login_refresh.py do.
 """
@@ -11,7 +11,7 @@ import sqlite3
 import time
 from typing import Any, NamedTuple
 
-from ..claude import credentials_store
+from ..claude import credentials_file
 from ..messages import AccountsError, Conflict, InvalidInput, NotFound, _, printable
 from . import storage
 
@@ -61,6 +61,41 @@ class Account(NamedTuple):
         if self.auth_type != OAUTH:
             return 0
         return self.login_expires_at if self.has_refresh else self.expires_at
+
+
+class Stored(NamedTuple):
+    """One account as the database holds it: every column of its stored, the secrets still encrypted. Immutable.
+
+    `login_id` names the lineage of refresh tokens, `refresh_digest` the refresh token in it now, `spent_digest` the one
+    that we have spent last. Times as in `Account`.
+    """
+
+    id: str
+    name: str
+    auth_type: str
+    api_key_enc: str
+    access_token_enc: str
+    refresh_token_enc: str
+    expires_at: int
+    created_at: str
+    last_used: str | None
+    login_id: str
+    refresh_digest: str
+    from_live_store: int
+    login_ended: int
+    login_expires_at: int
+    scopes: str
+    subscription_type: str
+    rate_limit_tier: str
+    account_uuid: str
+    organization_uuid: str
+    email: str
+    organization: str
+    durable: int
+    spent_digest: str
+
+
+_SELECT = f"SELECT {', '.join('accounts.' + column for column in Stored._fields)} FROM accounts"  # noqa: S608
 
 
 def clean_name(text: str) -> str:
@@ -131,15 +166,15 @@ def _checked_details(entry: dict[str, Any]) -> dict[str, Any]:
     return details
 
 
-def exported(row: sqlite3.Row, refresh_tokens: bool) -> dict[str, Any]:
+def exported(stored: Stored, refresh_tokens: bool) -> dict[str, Any]:
     """Return one account as an export holds it, secrets in clear."""
-    entry: dict[str, Any] = {"name": row["name"], "auth_type": row["auth_type"]}
-    if row["auth_type"] == API_KEY:
-        return entry | {"api_key": storage.decrypt(row["api_key_enc"])}
-    entry["access_token"] = storage.decrypt(row["access_token_enc"])
-    entry["refresh_token"] = storage.decrypt(row["refresh_token_enc"]) if refresh_tokens else ""
-    entry["expires_at"] = row["expires_at"]
-    return entry | {column: row[column] for column in DETAILS if row[column]}
+    entry: dict[str, Any] = {"name": stored.name, "auth_type": stored.auth_type}
+    if stored.auth_type == API_KEY:
+        return entry | {"api_key": storage.decrypt(stored.api_key_enc)}
+    entry["access_token"] = storage.decrypt(stored.access_token_enc)
+    entry["refresh_token"] = storage.decrypt(stored.refresh_token_enc) if refresh_tokens else ""
+    entry["expires_at"] = stored.expires_at
+    return entry | {column: getattr(stored, column) for column in DETAILS if getattr(stored, column)}
 
 
 def checked_secret(value: object, field: str, auth_type: str) -> str:
@@ -173,32 +208,32 @@ def checked_moment(value: object, field: str) -> int:
     return value
 
 
-def require_type(row: sqlite3.Row, auth_type: str, field: str) -> None:
-    if row["auth_type"] != auth_type:
-        kind = _("an API key account") if row["auth_type"] == API_KEY else _("an OAuth account")
-        raise InvalidInput(_("{name} is {kind}", name=printable(row["name"]), kind=kind), field=field)
+def require_type(stored: Stored, auth_type: str, field: str) -> None:
+    if stored.auth_type != auth_type:
+        kind = _("an API key account") if stored.auth_type == API_KEY else _("an OAuth account")
+        raise InvalidInput(_("{name} is {kind}", name=printable(stored.name), kind=kind), field=field)
 
 
-def refuse_other_identity(row: sqlite3.Row, found: credentials_store.Login) -> None:
+def refuse_other_identity(stored: Stored, found: credentials_file.Login) -> None:
     """Refuse a login of somebody else, and older tokens of the same person than are stored."""
-    name = printable(row["name"])
+    name = printable(stored.name)
     for known, new in (
-        (row["account_uuid"], found.account_uuid),
-        (row["organization_uuid"], found.organization_uuid),
-        (row["email"].lower(), found.email.lower()),
+        (stored.account_uuid, found.account_uuid),
+        (stored.organization_uuid, found.organization_uuid),
+        (stored.email.lower(), found.email.lower()),
     ):
         if known and new and known != new:
             raise Conflict(
                 _(
                     "{name} is {known}, and this login is {found}",
                     name=name,
-                    known=_identity(row["email"], row["organization"]),
+                    known=_identity(stored.email, stored.organization),
                     found=_identity(found.email, found.organization),
                 ),
                 _("claude-accounts login --force {name}, or capture it under another name", name=name),
             )
-    same_owner = found.account_uuid != "" and found.account_uuid == row["account_uuid"]
-    if same_owner and not row["login_ended"] and now_ms() < row["expires_at"] and found.expires_at < row["expires_at"]:
+    same_owner = found.account_uuid != "" and found.account_uuid == stored.account_uuid
+    if same_owner and not stored.login_ended and now_ms() < stored.expires_at and found.expires_at < stored.expires_at:
         raise Conflict(
             _("{name} already holds newer tokens than this login", name=name), f"claude-accounts login --force {name}"
         )
@@ -275,7 +310,7 @@ def changed_tokens(
     return forgotten | columns | {"login_ended": 0, "from_live_store": 0}
 
 
-def login_columns(login: credentials_store.Login) -> dict[str, object]:
+def login_columns(login: credentials_file.Login) -> dict[str, object]:
     return {
         "scopes": " ".join(login.scopes),
         "subscription_type": login.subscription_type,
@@ -299,38 +334,38 @@ def answered_columns(tokens: Any) -> dict[str, object]:
     }
 
 
-def login_of(row: sqlite3.Row) -> credentials_store.Login:
-    return credentials_store.Login(
-        access_token=storage.decrypt(row["access_token_enc"]),
-        refresh_token=storage.decrypt(row["refresh_token_enc"]),
-        expires_at=row["expires_at"],
-        scopes=tuple(row["scopes"].split()),
-        subscription_type=row["subscription_type"],
-        rate_limit_tier=row["rate_limit_tier"],
-        login_expires_at=row["login_expires_at"],
-        account_uuid=row["account_uuid"],
-        organization_uuid=row["organization_uuid"],
-        email=row["email"],
-        organization=row["organization"],
+def login_of(stored: Stored) -> credentials_file.Login:
+    return credentials_file.Login(
+        access_token=storage.decrypt(stored.access_token_enc),
+        refresh_token=storage.decrypt(stored.refresh_token_enc),
+        expires_at=stored.expires_at,
+        scopes=tuple(stored.scopes.split()),
+        subscription_type=stored.subscription_type,
+        rate_limit_tier=stored.rate_limit_tier,
+        login_expires_at=stored.login_expires_at,
+        account_uuid=stored.account_uuid,
+        organization_uuid=stored.organization_uuid,
+        email=stored.email,
+        organization=stored.organization,
     )
 
 
-def account_of(row: sqlite3.Row) -> Account:
+def account_of(stored: Stored) -> Account:
     return Account(
-        id=row["id"],
-        name=row["name"],
-        auth_type=row["auth_type"],
-        masked_key=_mask(row["api_key_enc"] if row["auth_type"] == API_KEY else row["access_token_enc"]),
-        has_refresh=bool(row["refresh_token_enc"]),
-        expires_at=row["expires_at"] if row["auth_type"] == OAUTH else 0,
-        login_expires_at=row["login_expires_at"],
-        login_ended=bool(row["login_ended"]),
-        email=row["email"],
-        organization=row["organization"],
-        subscription_type=row["subscription_type"],
-        created_at=row["created_at"],
-        last_used=row["last_used"],
-        durable=bool(row["durable"]),
+        id=stored.id,
+        name=stored.name,
+        auth_type=stored.auth_type,
+        masked_key=_mask(stored.api_key_enc if stored.auth_type == API_KEY else stored.access_token_enc),
+        has_refresh=bool(stored.refresh_token_enc),
+        expires_at=stored.expires_at if stored.auth_type == OAUTH else 0,
+        login_expires_at=stored.login_expires_at,
+        login_ended=bool(stored.login_ended),
+        email=stored.email,
+        organization=stored.organization,
+        subscription_type=stored.subscription_type,
+        created_at=stored.created_at,
+        last_used=stored.last_used,
+        durable=bool(stored.durable),
     )
 
 
@@ -352,16 +387,38 @@ def _mask(sealed: str) -> str:
     return mask
 
 
-def row_of(connection: sqlite3.Connection, account_id: str) -> sqlite3.Row:
-    row: sqlite3.Row | None = connection.execute("SELECT * FROM accounts WHERE id = ?", (account_id,)).fetchone()
-    if row is None:
-        raise NotFound(_("there is no account with the id {id}", id=repr(printable(account_id)[:60])))
-    return row
+def select(connection: sqlite3.Connection, condition: str = "", *values: object) -> list[Stored]:
+    """Return the accounts for which `condition` (SQL, with a place for each value) holds, oldest first."""
+    where = f" WHERE {condition}" if condition else ""
+    found = connection.execute(f"{_SELECT}{where} ORDER BY created_at, accounts.rowid", values)
+    return [Stored._make(row) for row in found]
 
 
-def reread(account_id: str) -> sqlite3.Row:
+def of_id(connection: sqlite3.Connection, account_id: str) -> Stored:
+    """Return one account by its id. Raises NotFound."""
+    for found in select(connection, "id = ?", account_id):
+        return found
+    raise NotFound(_("there is no account with the id {id}", id=repr(printable(account_id)[:60])))
+
+
+def of_name(connection: sqlite3.Connection, name: str) -> Stored:
+    """Return one account by its name as typed. Raises NotFound, with the likeliest name in the hint."""
+    for candidate in (name, name.strip().lower().replace(" ", "-")):
+        for found in select(connection, "name = ?", candidate):
+            return found
+    hint = likely_name(name, names(connection))
+    raise NotFound(_("there is no account {name}", name=repr(printable(name)[:60])), hint)
+
+
+def names(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of all accounts, oldest first, without looking at a credential."""
+    return [row["name"] for row in connection.execute("SELECT name FROM accounts ORDER BY created_at, rowid")]
+
+
+def reread(account_id: str) -> Stored:
+    """Return one account as it is now. Raises NotFound."""
     with storage.reading() as connection:
-        return row_of(connection, account_id)
+        return of_id(connection, account_id)
 
 
 def likely_name(name: str, names: list[str]) -> str:
@@ -378,15 +435,15 @@ def taken(name: str) -> Conflict:
     return Conflict(_("there is already an account {name}", name=name), "claude-accounts list")
 
 
-def no_credential(row: sqlite3.Row) -> AccountsError:
-    name = printable(row["name"])
-    if row["auth_type"] == API_KEY:
+def no_credential(stored: Stored) -> AccountsError:
+    name = printable(stored.name)
+    if stored.auth_type == API_KEY:
         return AccountsError(_("{name} has no API key", name=name), f"claude-accounts update {name} --key -")
     return AccountsError(_("{name} has no login yet", name=name), f"claude-accounts login {name}")
 
 
-def login_again(row: sqlite3.Row) -> str:
-    return f"claude-accounts login --new {printable(row['name'])}"
+def login_again(stored: Stored) -> str:
+    return f"claude-accounts login --new {printable(stored.name)}"
 
 
 def _identity(email: str, organization: str) -> str:

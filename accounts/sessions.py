@@ -7,6 +7,7 @@ never shown. The record is made before the program starts and looked through, no
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from typing import NamedTuple
 
@@ -29,16 +30,29 @@ class Session(NamedTuple):
     token_ends: int
 
 
-def record(account: account_rows.Account, pid: int, folder: str, origin: str) -> None:
+def stamp(account_id: str) -> None:
+    """Note that the account's credential has been given out now."""
+    try:
+        with storage.writing(durable=False) as connection:
+            _stamp(connection, account_id)
+    except StorageFailed as error:
+        # A full disk is no reason to keep somebody from working; it is one to be told.
+        warn(error.message)
+
+
+def record(stored: account_rows.Stored, pid: int, folder: str, origin: str) -> None:
     """Note that the process `pid` is, or is about to become, a claude of this account; sweep out what has ended."""
-    token_ends = 0 if account.durable else account.expires_at
-    values = (pid, process_mark(pid), account.id, folder, account_rows.now_ms(), origin, token_ends)
+    token_ends = 0 if stored.durable else stored.expires_at
+    values = (pid, process_mark(pid), stored.id, folder, account_rows.now_ms(), origin, token_ends)
     try:
         with storage.writing(durable=False, secrets=False) as connection:
+            _stamp(connection, stored.id)
             rows = connection.execute("SELECT pid, process_started FROM running_sessions").fetchall()
             gone = [(row["pid"], row["process_started"]) for row in rows if not _is_alive(*row)]
             connection.executemany("DELETE FROM running_sessions WHERE pid = ? AND process_started = ?", gone)
             connection.execute("INSERT OR REPLACE INTO running_sessions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            if origin == WEB:
+                _remember_folder(connection, stored.id, folder)
     except StorageFailed as error:
         # Nobody is kept from working because a list will be short of one line.
         warn(error.message)
@@ -66,6 +80,13 @@ def listed(account_id: str | None = None) -> list[Session]:
     ]
 
 
+def recent_folders() -> list[tuple[str, str]]:
+    """Return (account id, folder) of the newest 20 folders that web terminals were opened in, the newest first."""
+    with storage.reading() as connection:
+        rows = connection.execute("SELECT account_id, folder FROM recent_folders ORDER BY used_at DESC").fetchall()
+    return [(row["account_id"], row["folder"]) for row in rows]
+
+
 def refuse_while_running(account: account_rows.Account) -> None:
     """Raise Conflict when sessions run on the store of this durable account, which is about to go."""
     sessions = listed(account.id)
@@ -80,6 +101,19 @@ def refuse_while_running(account: account_rows.Account) -> None:
             ),
             _("end it first, or: claude-accounts update {name} --injected --force", name=name),
         )
+
+
+def _remember_folder(connection: sqlite3.Connection, account_id: str, folder: str) -> None:
+    values = (account_id, folder, account_rows.now_ms())
+    connection.execute("INSERT OR REPLACE INTO recent_folders VALUES (?, ?, ?)", values)
+    connection.execute(
+        "DELETE FROM recent_folders WHERE rowid NOT IN"
+        " (SELECT rowid FROM recent_folders ORDER BY used_at DESC LIMIT 20)"
+    )
+
+
+def _stamp(connection: sqlite3.Connection, account_id: str) -> None:
+    connection.execute("UPDATE accounts SET last_used = datetime('now') WHERE id = ?", (account_id,))
 
 
 def process_mark(pid: int) -> str:

@@ -88,13 +88,14 @@ def run_ours(port: int) -> None:
     bare_names.member("messages")
     from claude_accounts import db
     from claude_accounts.claude import program as claude_code
+    from claude_accounts.launch.plan import Plan
     from claude_accounts.terminal import events as terminal_events
     from claude_accounts.terminal.terminals import Terminals
 
     account = db.add_account("benchmark", "api_key", api_key="sk-ant-api03-not-a-real-key-0000000001")
 
-    def plan(*_about: object, **_options: object) -> claude_code.Launch:
-        return claude_code.Launch(SHELL[0], SHELL, dict(os.environ), [])
+    def plan(chosen: db.Chosen, *_about: object, **_options: object) -> Plan:
+        return Plan(claude_code.Launch(SHELL[0], SHELL, dict(os.environ), []), chosen.stored)
 
     class Application(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:

@@ -17,8 +17,8 @@ from ..messages import ClaudeMissing, InvalidInput, RivalCredential, StorageFail
 from ..system import programs
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
-from . import credentials_store, settings as claude_settings
-from .credentials_store import STORE_VARIABLE
+from . import credentials_file, settings as claude_settings
+from .credentials_file import STORE_VARIABLE
 from .settings import CREDENTIAL_VARIABLES, Setting
 
 RIVAL_VARIABLES = frozenset(CREDENTIAL_VARIABLES)
@@ -56,7 +56,7 @@ def find_claude(environ: Mapping[str, str]) -> str:
 def child_env(environ: Mapping[str, str], credential: Mapping[str, str], account_name: str) -> dict[str, str]:
     """Return the caller's environment without any rival credential, plus the account's variable and its name."""
     child = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
-    if credentials_store.is_ours(child.get(STORE_VARIABLE, "")):
+    if credentials_file.is_ours(child.get(STORE_VARIABLE, "")):
         # We are inside a session of another account: its store is its own.
         del child[STORE_VARIABLE]
     if _OAUTH_VARIABLE in credential or STORE_VARIABLE in credential:
@@ -157,12 +157,6 @@ def honours_own_store(program: str, environ: Mapping[str, str]) -> bool:
     return honours
 
 
-def private_login(program: str, environ: Mapping[str, str], folder: str) -> int:
-    """Run claude's own sign-in on our terminal, for a private folder; return its exit code."""
-    env = credentials_store.private_login_environment(environ, folder, RIVAL_VARIABLES)
-    return programs.run_on_terminal([program, "auth", "login"], env)
-
-
 def _refuse(decisive: list[Setting], account_name: str, force: bool) -> list[str]:
     """Raise for settings that would win and cannot be taken out, or tell them when that is what the user wants."""
     if not decisive:
@@ -226,7 +220,7 @@ def _keep_to_token(program: str, env: dict[str, str]) -> list[str]:
     notices: list[str] = []
     if (_version_in(f"/versions/{_known_version(program)}") or ()) >= FIRST_WITHOUT_FALLBACK:
         return notices
-    if not credentials_store.may_hold_login(credentials_store.store_folder(env)):
+    if not credentials_file.may_hold_login(credentials_file.store_folder(env)):
         return notices
     if (client_version(program, env) or ()) < FIRST_WITHOUT_FALLBACK:
         env[STORE_VARIABLE] = _empty_store()
@@ -239,7 +233,7 @@ def _keep_to_key(key: str, env: dict[str, str], arguments: list[str], account_na
     """See to it that a key which claude does not accept ends in a question, never in another login."""
     if not _is_interactive(arguments):
         return []
-    path = credentials_store.config_file(env)
+    path = credentials_file.config_file(env)
     configuration = _read_json(path)
     responses = configuration.get("customApiKeyResponses")
     approved, rejected = (
@@ -253,7 +247,7 @@ def _keep_to_key(key: str, env: dict[str, str], arguments: list[str], account_na
     notices = ["  " + _("claude asks once whether to use this API key: answer Yes")]
     if configuration.get("primaryApiKey"):
         notices.append("  " + _("No would go on with another key: {place}", place=_place(path, "primaryApiKey")))
-    if credentials_store.may_hold_login(credentials_store.store_folder(env)):
+    if credentials_file.may_hold_login(credentials_file.store_folder(env)):
         env[STORE_VARIABLE] = _empty_store()
         notices.append("  " + _("until then logins of MCP servers are hidden"))
     return notices
@@ -265,8 +259,8 @@ def _refused_key(
     """Say that claude was told No to this key, which it obeys without a word; raise where it would use another one."""
     keys = ("customApiKeyResponses", "rejected")
     rival = Setting("user", path, claude_settings.line_of(_read_text(path), keys), keys, "")
-    store = credentials_store.store_folder(env)
-    if configuration.get("primaryApiKey") or credentials_store.may_hold_login(store):
+    store = credentials_file.store_folder(env)
+    if configuration.get("primaryApiKey") or credentials_file.may_hold_login(store):
         return _refuse([rival], account_name, force)
     return ["  " + _("claude was told not to use this API key: {place}", place=rival.place())]
 
@@ -282,7 +276,7 @@ def _empty_store() -> str:
     for name in os.listdir(folder):
         with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
             os.unlink(os.path.join(folder, name))
-    credentials_store.forget_login(folder)
+    credentials_file.forget_login(folder)
     return folder
 
 
@@ -365,6 +359,6 @@ def _read_json(path: str) -> dict[str, Any]:
 
 def _read_text(path: str) -> str:
     try:
-        return (credentials_store.read_regular_file(path, 64 * 1024 * 1024) or b"").decode("utf-8", "replace")
+        return (credentials_file.read_regular_file(path, 64 * 1024 * 1024) or b"").decode("utf-8", "replace")
     except InvalidInput:
         return ""

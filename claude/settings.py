@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..messages import InvalidInput, _, printable
-from .credentials_store import STORE_VARIABLE, read_regular_file
+from .credentials_file import STORE_VARIABLE, read_regular_file
 
 _LARGEST_FILE = 8 * 1024 * 1024
 _MANAGED_FOLDER = "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import db
 from ..accounts import durable_store, storage
 from ..accounts.clocks import time_left
-from ..claude import credentials_store, program as claude_code, settings as claude_settings
+from ..claude import credentials_file, program as claude_code, settings as claude_settings
 from ..install import aliases as shell_aliases, rc_files
 from ..messages import AccountsError, _, plural, printable
 from ..system import programs
@@ -179,8 +179,8 @@ def _settings() -> Iterator[Check]:
 
 
 def _store() -> Iterator[Check]:
-    folder = credentials_store.store_folder(os.environ)
-    login = credentials_store.read_login(folder)
+    folder = credentials_file.store_folder(os.environ)
+    login = credentials_file.read_login(folder)
     if login is None:
         yield Check("store", "ok", _("Claude Code itself is not signed in ({path})", path=printable(folder)))
     else:
@@ -192,7 +192,7 @@ def _stores() -> Iterator[Check]:
     durable = [account for account in db.list_accounts() if account.durable and account.has_refresh]
     for account in durable:
         # What is wrong with one is told by _guarded, with its path, by the same words as at a launch.
-        if credentials_store.read_tokens(durable_store.folder_of(account.id)) is None and not account.login_ended:
+        if credentials_file.read_tokens(durable_store.folder_of(account.id)) is None and not account.login_ended:
             name = printable(account.name)
             message = _("the store of {name} holds no login; the next launch makes it anew", name=name)
             yield Check("stores", "warn", message)

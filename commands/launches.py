@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import db
-from ..accounts import bindings, sessions as running_sessions
+from ..accounts import sessions as running_sessions
 from ..claude import program as claude_code
 from ..launch.plan import BoundElsewhere, plan
 from ..messages import ClaudeMissing, InvalidInput, _, printable, say
@@ -68,27 +68,23 @@ def execute(arguments: argparse.Namespace) -> NoReturn:
 
 def _launch(name: str | None, arguments: list[str], *, force: bool) -> NoReturn:
     cwd = os.getcwd()
-    account = db.find_account(name) if name is not None else _account_of(cwd)
-    try:
-        planned = plan(account.id, arguments, cwd=cwd, environ=os.environ, force=force)
-    except BoundElsewhere as error:
-        if not confirmed(_("{problem}. Go on as {name}?", problem=error.message, name=printable(account.name))):
-            raise
-        planned = plan(account.id, arguments, cwd=cwd, environ=os.environ, anywhere=True)
-    running_sessions.record(account, os.getpid(), cwd, running_sessions.SHELL)
-    for notice in planned.notices:
-        say(notice)
-    programs.become(planned.program, planned.argv, planned.env)
-
-
-def _account_of(folder: str) -> db.Account:
-    bound = bindings.nearest(folder)
-    if bound is None:
+    chosen = db.choose(cwd, name=name)
+    if chosen is None:
         raise InvalidInput(
             _("launch whom? this folder belongs to no account"),
             _("name one: claude-accounts launch NAME; or bind the folder: claude-accounts bind NAME"),
         )
-    return db.get_account(bound.account_id)
+    try:
+        launch, stored = plan(chosen, arguments, cwd=cwd, environ=os.environ, force=force)
+    except BoundElsewhere as error:
+        name = printable(chosen.stored.name)
+        if not confirmed(_("{problem}. Go on as {name}?", problem=error.message, name=name)):
+            raise
+        launch, stored = plan(chosen, arguments, cwd=cwd, environ=os.environ, anywhere=True)
+    running_sessions.record(stored, os.getpid(), cwd, running_sessions.SHELL)
+    for notice in launch.notices:
+        say(notice)
+    programs.become(launch.program, launch.argv, launch.env)
 
 
 def _execute(name: str, command: list[str]) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import db
 from ..accounts import sessions as running_sessions
 from ..accounts.clocks import time_left
-from ..claude import credentials_store, program as claude_code
+from ..claude import credentials_file, private_login, program as claude_code
 from ..messages import AccountsError, InvalidInput, NotFound, _, plural, printable, say
 from .console import add_command, confirmed, keep_aliases_current
 
@@ -59,7 +59,7 @@ def login(arguments: argparse.Namespace) -> None:
     durable = _wants_durable(existing, arguments)
     # A login that renews itself must have no second owner: Claude Code's own one is never taken for it.
     asked = arguments.new or durable
-    found = None if asked else credentials_store.read_login(credentials_store.store_folder(os.environ))
+    found = None if asked else credentials_file.read_login(credentials_file.store_folder(os.environ))
     private = found is None
     if found is None:
         found = _private_login(name, asked=asked)
@@ -115,7 +115,7 @@ def _existing(name: str) -> db.Account | None:
         return None
 
 
-def _private_login(name: str, *, asked: bool) -> credentials_store.Login:
+def _private_login(name: str, *, asked: bool) -> credentials_file.Login:
     """Run `claude auth login` in a private folder and return what it left there; the folder is removed."""
     if not asked and not sys.stdin.isatty():
         raise AccountsError(
@@ -123,9 +123,9 @@ def _private_login(name: str, *, asked: bool) -> credentials_store.Login:
         )
     program = claude_code.find_claude(os.environ)
     say(_("signing in for {name} with claude itself, in private: ~/.claude stays as it is", name=name))
-    with credentials_store.private_login_folder() as folder:
-        code = claude_code.private_login(program, os.environ, folder)
-        found = credentials_store.read_login(folder, config_folder=folder)
+    with private_login.folder() as folder:
+        code = private_login.sign_in(program, os.environ, folder)
+        found = credentials_file.read_login(folder, config_folder=folder)
     if found is None:
         raise AccountsError(
             _("no login was made for {name} (claude ended with {code})", name=name, code=code),

@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from ..claude.credentials_store import read_regular_file
+from ..claude.credentials_file import read_regular_file
 from ..messages import Conflict, InvalidInput, _, printable
 from . import aliases as shell_aliases
 from .rc_files import Change

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .. import db
 from ..accounts import durable_store, rows as account_rows
 from ..accounts.rows import VARIABLES
-from ..claude import credentials_store, settings as claude_settings
+from ..claude import credentials_file, settings as claude_settings
 from ..claude.program import ACCOUNT_MARKER, RIVAL_VARIABLES
 from ..messages import AccountsError, NotFound, _, printable
 
@@ -28,11 +28,11 @@ class Identity(NamedTuple):
 def here(environ: Mapping[str, str], cwd: str) -> Identity:
     """Return who a claude with this environment in this folder would be."""
     variable = next((name for name in _IN_ORDER if environ.get(name)), "")
-    store = environ.get(credentials_store.STORE_VARIABLE, "")
-    if not variable and store and credentials_store.is_ours(store):
-        variable = credentials_store.STORE_VARIABLE
+    store = environ.get(credentials_file.STORE_VARIABLE, "")
+    if not variable and store and credentials_file.is_ours(store):
+        variable = credentials_file.STORE_VARIABLE
     overrides = _overrides(environ, cwd, variable)
-    if variable == credentials_store.STORE_VARIABLE:
+    if variable == credentials_file.STORE_VARIABLE:
         account = next((each for each in db.list_accounts() if durable_store.folder_of(each.id) == store), None)
         name = account.name if account else ""
         return Identity(
@@ -64,9 +64,9 @@ def _owner_of(secret: str, variable: str, marked: str) -> str:
 
 
 def _in_live_store(environ: Mapping[str, str], overrides: tuple[str, ...]) -> Identity:
-    folder = credentials_store.store_folder(environ)
+    folder = credentials_file.store_folder(environ)
     try:
-        login = credentials_store.read_login(folder)
+        login = credentials_file.read_login(folder)
     except AccountsError as error:
         return Identity("", "", error.message, overrides)
     if login is None:

@@ -6,44 +6,51 @@ The command line and the web terminal both go through here; neither starts anyth
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from .. import db
-from ..accounts import bindings, clocks
+from ..accounts import clocks
 from ..claude import program as claude_code
 from ..messages import Conflict, _, printable
 
 
+class Plan(NamedTuple):
+    """What to start, and the account as it is now that its login was looked after."""
+
+    launch: claude_code.Launch
+    stored: db.Stored
+
+
 def plan(
-    account_id: str,
+    chosen: db.Chosen,
     arguments: list[str],
     *,
     cwd: str,
     environ: Mapping[str, str],
     force: bool = False,
     anywhere: bool = False,
-) -> claude_code.Launch:
+) -> Plan:
     """Return what to start for this account in `cwd`, its tokens refreshed when they are about to end.
 
     Raises ClaudeMissing before anything is spent, BoundElsewhere (unless `force` or `anywhere`) in a folder that
     belongs to another account, RivalCredential (unless `force`) when Claude Code would use another credential, and what
-    db.get_launch_env and db.get_durable_env raise.
+    db.injected and db.durable raise.
     """
     program = claude_code.find_claude(environ)
-    account = db.get_account(account_id)
     if not (force or anywhere):
-        _refuse_foreign_folder(account, cwd)
+        _refuse_foreign_folder(chosen)
     notices = []
-    if account.durable and claude_code.honours_own_store(program, environ):
-        credential = db.get_durable_env(account_id)
+    if chosen.stored.durable and claude_code.honours_own_store(program, environ):
+        credential, stored = db.durable(chosen.stored)
     else:
-        credential = db.get_launch_env(account_id)
-        if account.durable:
+        credential, stored = db.injected(chosen.stored)
+        if stored.durable:
             notices.append("  " + _("this claude keeps no login of its own, so the session lasts as long as its token"))
-    planned = claude_code.prepare_launch(account.name, credential, arguments, cwd=cwd, environ=environ, force=force)
-    warning = clocks.warning(db.get_account(account_id))
+    launch = claude_code.prepare_launch(stored.name, credential, arguments, cwd=cwd, environ=environ, force=force)
+    warning = clocks.warning(chosen._replace(stored=stored).account)
     if warning:
         notices.append("  " + warning)
-    return planned._replace(notices=planned.notices + notices)
+    return Plan(launch._replace(notices=launch.notices + notices), stored)
 
 
 class BoundElsewhere(Conflict):
@@ -52,11 +59,11 @@ class BoundElsewhere(Conflict):
     bound = ""
 
 
-def _refuse_foreign_folder(account: db.Account, cwd: str) -> None:
-    bound = bindings.nearest(cwd)
-    if bound is None or bound.account_id == account.id:
+def _refuse_foreign_folder(chosen: db.Chosen) -> None:
+    bound = chosen.bound
+    if bound is None or bound.account_id == chosen.stored.id:
         return
-    name = printable(account.name)
+    name = printable(chosen.stored.name)
     error = BoundElsewhere(
         _("{folder} belongs to {bound}", folder=printable(bound.folder), bound=printable(bound.account_name)),
         _("go ahead all the same: claude-accounts launch --force {name}", name=name),

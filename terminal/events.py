@@ -127,23 +127,26 @@ class TerminalEvents:
         arguments = _arguments(payload)
         cwd = _folder(payload)
         rows, cols = _size(payload)
-        account = db.get_account(account_id)
+        chosen = db.choose(cwd, account_id=account_id)
+        if chosen is None:
+            raise NotFound(_("there is no account with the id {id}", id=repr(account_id[:60])))
         if payload.get("notify") is True and not any(text.startswith("--settings") for text in arguments):
             arguments = [*_NOTIFY, *arguments]
         wishes = {name: payload.get(name) is True for name in ("force", "anywhere")}
 
         def make() -> Terminal:
-            launch = self._plan(account_id, arguments, cwd=cwd, environ=self._environ, **wishes)
+            launch, stored = self._plan(chosen, arguments, cwd=cwd, environ=self._environ, **wishes)
+            planned.append(stored)
             notices.extend(launch.notices)
             env = terminal_environment(launch.env)
             return Terminal(launch.argv, env, cwd, program=launch.program, rows=rows, cols=cols)
 
         notices: list[str] = []
+        planned: list[db.Stored] = []
         terminal = self.terminals.start(make)
-        self._about[terminal.id] = {"account_id": account_id, "account": account.name, "login": False}
+        self._about[terminal.id] = {"account_id": account_id, "account": chosen.stored.name, "login": False}
         self._begin(connection, terminal, payload, notices)
-        db.remember_folder(account_id, cwd)
-        running_sessions.record(account, terminal.pid, cwd, running_sessions.WEB)
+        running_sessions.record(planned[0], terminal.pid, cwd, running_sessions.WEB)
 
     def start_login(self, connection: Connection, payload: dict[str, Any]) -> None:
         """Sign in for an account, in private: {account_id, rows, cols, cwd, force, durable, ack, binary, request}."""

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from .. import db
-from ..claude import credentials_store, program as claude_code
+from ..claude import credentials_file, private_login, program as claude_code
 from ..messages import AccountsError, InvalidInput, _, language, printable, use_language
 from .process import Terminal, terminal_environment
 from .terminals import Terminals
@@ -82,7 +82,7 @@ class Login:
         finally:
             self._over.set()
 
-    def _wait_for_login(self, tell: Tell) -> credentials_store.Login | None:
+    def _wait_for_login(self, tell: Tell) -> credentials_file.Login | None:
         """Return the login once it is whole, None when claude ended without one."""
         first_seen = 0.0
         while True:
@@ -98,9 +98,9 @@ class Login:
                 return None
             time.sleep(_LOOK_SECONDS)
 
-    def _read(self, ended: bool) -> credentials_store.Login | None:
+    def _read(self, ended: bool) -> credentials_file.Login | None:
         try:
-            return credentials_store.read_login(self._folder, config_folder=self._folder)
+            return credentials_file.read_login(self._folder, config_folder=self._folder)
         except InvalidInput:
             if ended:
                 raise
@@ -116,7 +116,7 @@ class Login:
                 about = {"terminal_id": self.terminal.id, "account_id": self._account.id}
                 tell("login_url", about | {"url": self.url})
 
-    def _capture(self, found: credentials_store.Login) -> dict[str, Any]:
+    def _capture(self, found: credentials_file.Login) -> dict[str, Any]:
         try:
             account = db.capture_oauth_tokens(self._account.id, login=found, force=self._force)
             if self._durable and not account.durable:
@@ -163,8 +163,8 @@ def begin_login(
         raise InvalidInput(_("{name} is {kind}", name=printable(account.name), kind=kind), field="account_id")
     program = claude_code.find_claude(environ)
     with ExitStack() as stack:
-        folder = stack.enter_context(credentials_store.private_login_folder())
-        env = credentials_store.private_login_environment(environ, folder, claude_code.RIVAL_VARIABLES)
+        folder = stack.enter_context(private_login.folder())
+        env = private_login.environment(environ, folder)
         terminal = terminals.start(
             lambda: Terminal(
                 ["claude", "auth", "login"],

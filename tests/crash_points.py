@@ -20,8 +20,8 @@ sys.path.insert(0, sys.argv[1])
 end, at = sys.argv[2], int(sys.argv[3])
 import cli
 count = 0
-OURS = {"storage.py", "private_files.py", "credentials_store.py", "refresh.py", "rows.py", "rc_files.py",
-        "durable_store.py"}
+OURS = {"storage.py", "private_files.py", "credentials_file.py", "store_locks.py", "refresh.py", "rows.py",
+        "rc_files.py", "durable_store.py"}
 
 def watch(frame, event, argument):
     global count

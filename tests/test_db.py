@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from token_endpoint import in_hours
 
 from claude_accounts import db
+from claude_accounts.accounts import rows as account_rows, sessions as running_sessions
 from claude_accounts.messages import AccountsError, Conflict, InvalidInput, NotFound
 
 KEY = "sk-ant-api03-" + "k" * 60 + "abc123"
@@ -203,9 +204,9 @@ def test_the_change_mark_moves_with_every_change_and_only_then() -> None:
 def test_recent_folders_are_the_newest_twenty() -> None:
     account = db.add_account("work", db.API_KEY, api_key=KEY)
     for number in range(25):
-        db.remember_folder(account.id, f"/tmp/{number}")
-    db.remember_folder(account.id, "/tmp/24")
-    folders = [folder for _id, folder in db.recent_folders()]
+        running_sessions.record(account_rows.reread(account.id), os.getpid(), f"/tmp/{number}", running_sessions.WEB)
+    running_sessions.record(account_rows.reread(account.id), os.getpid(), "/tmp/24", running_sessions.WEB)
+    folders = [folder for _id, folder in running_sessions.recent_folders()]
     assert len(folders) == 20 and "/tmp/24" in folders and "/tmp/0" not in folders
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from ... import db
+from ...accounts import sessions
 from ...messages import InvalidInput, NotFound, _, printable
 from ..api import body, image_body, ok, parts
 
@@ -34,7 +34,7 @@ def browse() -> Response:
 def recent_dirs() -> Response:
     """List the folders that terminals were opened in, the newest first; of one account with `account_id`."""
     wanted = request.args.get("account_id", "")
-    folders = [folder for account_id, folder in db.recent_folders() if wanted in ("", account_id)]
+    folders = [folder for account_id, folder in sessions.recent_folders() if wanted in ("", account_id)]
     return jsonify([folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)])
 
 

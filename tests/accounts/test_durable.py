@@ -19,7 +19,7 @@ from token_endpoint import TokenEndpoint, in_hours
 
 from claude_accounts import db
 from claude_accounts.accounts import durable_store, rows as account_rows, storage
-from claude_accounts.claude import credentials_store, program as claude_code
+from claude_accounts.claude import credentials_file, program as claude_code
 from claude_accounts.messages import Conflict, InvalidInput, LoginEnded
 
 STORE = "CLAUDE_SECURESTORAGE_CONFIG_DIR"
@@ -357,7 +357,7 @@ def test_store_that_is_not_understood_is_named_and_left(cli: Cli, client: db.Acc
 
 def test_lost_store_is_made_again_from_the_database(cli: Cli, endpoint: TokenEndpoint, client: db.Account) -> None:
     """A database put back from a copy comes without its stores."""
-    credentials_store.remove_store(durable_store.folder_of(client.id))
+    credentials_file.remove_store(durable_store.folder_of(client.id))
     assert cli("launch", "client").stdout.strip() == endpoint.issued[-1][0]
     assert endpoint.reused == []
 

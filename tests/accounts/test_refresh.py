@@ -12,7 +12,7 @@ from stored import expired_account, stored_pair
 from token_endpoint import TokenEndpoint, in_hours
 
 from claude_accounts import db
-from claude_accounts.claude import credentials_store
+from claude_accounts.claude import store_locks
 from claude_accounts.messages import Conflict, EndpointFailed, InvalidInput, LoginEnded, StoreBusy
 
 
@@ -197,8 +197,8 @@ def test_while_claude_code_holds_its_locks_its_login_is_neither_spent_nor_rewrit
     before = path.read_bytes()
     lock = path.parent / ".oauth_refresh.lock"
     lock.mkdir()
-    real = credentials_store.locked
-    monkeypatch.setattr(credentials_store, "locked", lambda folder: real(folder, wait_seconds=0.3))
+    real = store_locks.locked
+    monkeypatch.setattr(store_locks, "locked", lambda folder: real(folder, wait_seconds=0.3))
     with pytest.raises(StoreBusy):
         db.refresh_oauth_token(account.id)
     assert endpoint.requests == [] and path.read_bytes() == before and lock.is_dir()

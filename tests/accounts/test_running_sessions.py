@@ -19,7 +19,15 @@ from test_prompts import person
 from token_endpoint import TokenEndpoint, in_hours
 
 from claude_accounts import db
-from claude_accounts.accounts import bindings, clocks, durable_store, sessions as running_sessions, storage, usage
+from claude_accounts.accounts import (
+    bindings,
+    clocks,
+    durable_store,
+    rows as account_rows,
+    sessions as running_sessions,
+    storage,
+    usage,
+)
 from claude_accounts.messages import InvalidInput
 
 STAYS = f"#!{sys.executable}\nimport sys\nprint('ready', flush=True)\nsys.stdin.read()\n"
@@ -81,19 +89,19 @@ def test_running_session_is_listed_until_it_ends(
 
 def test_reused_process_id_is_never_shown(work: db.Account) -> None:
     """This test's own process has the number, but did not start when the record says."""
-    running_sessions.record(work, os.getpid(), "/", running_sessions.SHELL)
+    running_sessions.record(account_rows.reread(work.id), os.getpid(), "/", running_sessions.SHELL)
     assert [session.pid for session in running_sessions.listed()] == [os.getpid()]
     with storage.writing() as connection:
         connection.execute("UPDATE running_sessions SET process_started = process_started || '1'")
     assert running_sessions.listed() == []
-    running_sessions.record(work, os.getpid(), "/", running_sessions.SHELL)
+    running_sessions.record(account_rows.reread(work.id), os.getpid(), "/", running_sessions.SHELL)
     with storage.reading() as connection:
         assert connection.execute("SELECT count(*) FROM running_sessions").fetchone()[0] == 1
 
 
 def test_dead_process_that_nobody_reaped_is_no_session(work: db.Account) -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
-    running_sessions.record(work, child.pid, "/", running_sessions.SHELL)
+    running_sessions.record(account_rows.reread(work.id), child.pid, "/", running_sessions.SHELL)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert running_sessions.listed() == []
     child.wait()
@@ -101,7 +109,7 @@ def test_dead_process_that_nobody_reaped_is_no_session(work: db.Account) -> None
 
 def test_refresh_and_switch_say_what_becomes_of_running_sessions(cli: Cli, endpoint: TokenEndpoint) -> None:
     account = expired_account(endpoint)
-    running_sessions.record(account, os.getpid(), "/", running_sessions.SHELL)
+    running_sessions.record(account_rows.reread(account.id), os.getpid(), "/", running_sessions.SHELL)
     assert "keeps the token that it was started with" in cli("refresh", "client").stderr
     db.set_durable(account.id, True)
     assert "takes the new token up by itself" in cli("refresh", "client").stderr

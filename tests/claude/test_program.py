@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import write_program
 
-from claude_accounts.claude import program as claude_code
+from claude_accounts.claude import private_login, program as claude_code
 from claude_accounts.claude.program import Launch
 from claude_accounts.messages import AccountsError, ClaudeMissing, InvalidInput, RivalCredential
 from claude_accounts.system.folders import data_folder
@@ -525,7 +525,7 @@ def test_the_private_sign_in_starts_claudes_own_command(machine: Machine, tmp_pa
         machine.claude,
         f'#!/bin/sh\necho "$* $CLAUDE_CONFIG_DIR ${{{KEY}-none}}" > {tmp_path}/seen\nexit 3\n',
     )
-    code = claude_code.private_login(str(machine.claude), dict(os.environ) | {KEY: "x"}, str(tmp_path / "private"))
+    code = private_login.sign_in(str(machine.claude), dict(os.environ) | {KEY: "x"}, str(tmp_path / "private"))
     assert code == 3
     assert (tmp_path / "seen").read_text() == f"auth login {tmp_path}/private none\n"
 
@@ -533,4 +533,4 @@ def test_the_private_sign_in_starts_claudes_own_command(machine: Machine, tmp_pa
 def test_a_claude_that_cannot_be_started_is_one_clear_error(machine: Machine) -> None:
     machine.claude.write_text("#!/nowhere/at/all\n")
     with pytest.raises(AccountsError, match="cannot start"):
-        claude_code.private_login(str(machine.claude), os.environ, "/x")
+        private_login.sign_in(str(machine.claude), os.environ, "/x")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from running_dashboard import Dashboard, add, set_up
 
-from claude_accounts import db
+from claude_accounts.accounts import rows as account_rows, sessions as running_sessions
 from claude_accounts.messages import InvalidInput
 from claude_accounts.terminal.images import LARGEST_IMAGE, Images
 
@@ -89,9 +89,9 @@ def test_recent_folders_are_those_that_still_exist(dashboard: Dashboard, home: P
     work, other = add(dashboard.client), add(dashboard.client, "other")
     for name in ("one", "two", "gone"):
         (home / name).mkdir()
-    db.remember_folder(work, str(home / "one"))
-    db.remember_folder(other, str(home / "two"))
-    db.remember_folder(work, str(home / "gone"))
+    running_sessions.record(account_rows.reread(work), os.getpid(), str(home / "one"), running_sessions.WEB)
+    running_sessions.record(account_rows.reread(other), os.getpid(), str(home / "two"), running_sessions.WEB)
+    running_sessions.record(account_rows.reread(work), os.getpid(), str(home / "gone"), running_sessions.WEB)
     (home / "gone").rmdir()
     assert sorted(dashboard.client.get("/api/recent-dirs").get_json()) == [str(home / "one"), str(home / "two")]
     of_one = dashboard.client.get("/api/recent-dirs", query_string={"account_id": work}).get_json()

@@ -16,7 +16,7 @@ from terminal_server import Client, Server, terminal_server, wait_until
 from token_endpoint import TokenEndpoint, in_hours
 
 from claude_accounts import db
-from claude_accounts.accounts import bindings, durable_store, sessions as running_sessions, usage
+from claude_accounts.accounts import bindings, durable_store, rows as account_rows, sessions as running_sessions, usage
 
 
 @pytest.fixture
@@ -61,7 +61,8 @@ def test_switch_over_the_api_and_its_refusals(client: FlaskClient, endpoint: Tok
     account = expired_account(endpoint)
     path = f"/api/accounts/{account.id}"
     assert client.put(path, json={"durable": True}).get_json()["durable"] is True
-    running_sessions.record(db.get_account(account.id), os.getpid(), "/", running_sessions.SHELL)
+    held = account_rows.reread(db.get_account(account.id).id)
+    running_sessions.record(held, os.getpid(), "/", running_sessions.SHELL)
     refused = client.put(path, json={"durable": False})
     assert refused.status_code == 409 and "1 session" in refused.get_json()["error"]
     assert client.put(path, json={"durable": False, "force": True}).get_json()["durable"] is False
@@ -75,7 +76,7 @@ def test_switch_over_the_api_and_its_refusals(client: FlaskClient, endpoint: Tok
 
 def test_sessions_and_bindings_over_the_api(client: FlaskClient, tmp_path: Path) -> None:
     work = add(client, "work")
-    running_sessions.record(db.get_account(work), os.getpid(), "/tmp", running_sessions.WEB)
+    running_sessions.record(account_rows.reread(db.get_account(work).id), os.getpid(), "/tmp", running_sessions.WEB)
     (session,) = client.get("/api/sessions").get_json()
     assert (session["pid"], session["account_name"], session["origin"]) == (os.getpid(), "work", "web")
     folder = str(tmp_path)

@@ -17,7 +17,7 @@ from test_page_looks import check
 from token_endpoint import TokenEndpoint, in_hours
 
 from claude_accounts import db
-from claude_accounts.accounts import bindings, sessions as running_sessions, storage, usage
+from claude_accounts.accounts import bindings, rows as account_rows, sessions as running_sessions, storage, usage
 
 __all__ = ["browser", "libraries_cache", "server"]
 
@@ -51,7 +51,8 @@ def test_login_becomes_durable_and_back_by_a_switch(visitor: Visitor) -> None:
     expect(card(page)).to_contain_text("OAuth · durable")
     expect(ends).to_contain_text(re.compile(r"Login ends.*19 days", re.DOTALL))
     assert db.find_account("client").durable
-    running_sessions.record(db.find_account("client"), os.getpid(), "/tmp", running_sessions.SHELL)
+    held = account_rows.reread(db.find_account("client").id)
+    running_sessions.record(held, os.getpid(), "/tmp", running_sessions.SHELL)
     visitor.expect(REFUSED)
     expect(page.locator("[data-name=sessions-part]")).to_be_visible()
     card(page).locator("[data-act=edit]").click()
@@ -132,7 +133,8 @@ def test_running_sessions_come_and_go(visitor: Visitor) -> None:
     part = page.locator("[data-name=sessions-part]")
     expect(card(page)).to_be_visible()
     expect(part).to_be_hidden()
-    running_sessions.record(db.find_account("client"), os.getpid(), "/some/folder", running_sessions.SHELL)
+    held = account_rows.reread(db.find_account("client").id)
+    running_sessions.record(held, os.getpid(), "/some/folder", running_sessions.SHELL)
     expect(part).to_be_visible(timeout=10_000)
     part.locator("summary").click()
     expect(part.locator("li")).to_contain_text("client/some/folder")
@@ -188,7 +190,7 @@ def test_it_speaks_french(browser: Browser, server: Server, endpoint: TokenEndpo
         db.set_durable(account.id, True)
         now = int(time.time() * 1000)
         usage.remember("client", [usage.Usage("seven_day", 91, now + 86_400_000, now)])
-        running_sessions.record(account, os.getpid(), "/dossier", running_sessions.WEB)
+        running_sessions.record(account_rows.reread(account.id), os.getpid(), "/dossier", running_sessions.WEB)
         page = window.open()
         expect(card(page)).to_contain_text("durable")
         expect(card(page)).to_contain_text("se renouvelle toute seule")

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from terminal_server import Client, Server, terminal_server, wait_until
 
 from claude_accounts import db
+from claude_accounts.accounts import sessions as running_sessions
 from claude_accounts.terminal.terminals import Terminals
 
 
@@ -138,7 +139,7 @@ def test_arguments_folder_size_and_credential_are_those_of_launch(
     assert "CLAUDE_ACCOUNT=perso\n" in output
     assert "TERM=xterm-256color\n" in output
     assert "COLORTERM=truecolor\n" in output
-    wait_until(lambda: [path for _account, path in db.recent_folders()] == [str(folder)])
+    wait_until(lambda: [path for _account, path in running_sessions.recent_folders()] == [str(folder)])
 
 
 def test_server_terminal_and_rivals_are_not_inherited(

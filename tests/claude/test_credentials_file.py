@@ -19,8 +19,8 @@ from conftest import write_program
 from hypothesis import HealthCheck, given, settings, strategies as some
 
 from claude_accounts import db
-from claude_accounts.claude import credentials_store, keychain as keychain_module
-from claude_accounts.claude.credentials_store import Login
+from claude_accounts.claude import credentials_file, keychain as keychain_module, private_login, store_locks
+from claude_accounts.claude.credentials_file import Login
 from claude_accounts.messages import AccountsError, InvalidInput, StoreBusy
 from claude_accounts.system.folders import data_folder
 
@@ -113,7 +113,7 @@ def test_a_login_is_read_with_everything_that_is_known_of_it(home: Path, store: 
     put(store)
     put_identity(home)
     before = files_below(home)
-    assert credentials_store.read_login(str(store)) == Login(
+    assert credentials_file.read_login(str(store)) == Login(
         ACCESS,
         REFRESH,
         1_795_478_996_023,
@@ -132,7 +132,7 @@ def test_a_login_is_read_with_everything_that_is_known_of_it(home: Path, store: 
 def test_the_login_of_an_older_client_takes_its_owner_from_the_cache(home: Path, store: Path) -> None:
     put(store, accountUuid=None, organizationUuid=None)
     put_identity(home)
-    login = credentials_store.read_login(str(store))
+    login = credentials_file.read_login(str(store))
     assert login and (login.account_uuid, login.email) == ("account-1", "me@example.com")
 
 
@@ -140,7 +140,7 @@ def test_the_login_of_an_older_client_takes_its_owner_from_the_cache(home: Path,
 def test_a_cache_about_somebody_else_names_nobody(home: Path, store: Path, other: dict[str, object]) -> None:
     put(store)
     put_identity(home, **other)
-    login = credentials_store.read_login(str(store))
+    login = credentials_file.read_login(str(store))
     assert login and (login.account_uuid, login.organization_uuid) == ("account-1", "organization-1")
     assert (login.email, login.organization) == ("", "")
 
@@ -151,7 +151,7 @@ def test_the_identity_of_a_private_login_comes_from_its_own_folder(home: Path, t
     private.mkdir()
     put(private)
     put_identity(private)
-    login = credentials_store.read_login(str(private), config_folder=str(private))
+    login = credentials_file.read_login(str(private), config_folder=str(private))
     assert login and login.email == "me@example.com"
 
 
@@ -159,7 +159,7 @@ def test_the_identity_of_a_private_login_comes_from_its_own_folder(home: Path, t
 def test_a_broken_cache_keeps_no_login_from_being_read(home: Path, store: Path, cache: bytes) -> None:
     put(store)
     (home / ".claude.json").write_bytes(cache)
-    login = credentials_store.read_login(str(store))
+    login = credentials_file.read_login(str(store))
     assert login and login.email == ""
 
 
@@ -167,20 +167,20 @@ def test_control_characters_of_an_identity_are_not_taken_over(home: Path, store:
     """CLI-03"""
     put(store)
     put_identity(home, emailAddress="\x1b[31mred", organizationName="x" * 9999)
-    login = credentials_store.read_login(str(store))
+    login = credentials_file.read_login(str(store))
     assert login and login.email == "" and len(login.organization) == 256
 
 
 def test_no_store_no_file_and_no_login_in_it_are_no_login(store: Path) -> None:
-    assert credentials_store.read_login(str(store / "nowhere")) is None
-    assert credentials_store.read_login(str(store)) is None
+    assert credentials_file.read_login(str(store / "nowhere")) is None
+    assert credentials_file.read_login(str(store)) is None
     path = store / ".credentials.json"
     for content in ("{}", '{"mcpOAuth": {"a": 1}}', '{"claudeAiOauth": null}'):
         path.write_text(content)
-        assert credentials_store.read_login(str(store)) is None
+        assert credentials_file.read_login(str(store)) is None
     put(store, accessToken="", refreshToken="", expiresAt=0)
-    assert credentials_store.read_login(str(store)) is None
-    assert not credentials_store.may_hold_login(str(store))
+    assert credentials_file.read_login(str(store)) is None
+    assert not credentials_file.may_hold_login(str(store))
 
 
 @pytest.mark.parametrize("content", NOT_UNDERSTOOD, ids=lambda content: content[:60].decode("latin-1"))
@@ -189,10 +189,10 @@ def test_what_is_not_understood_is_refused_named_and_left_alone(store: Path, con
     path = store / ".credentials.json"
     path.write_bytes(content)
     with pytest.raises(InvalidInput, match=r"\.credentials\.json is not understood: .") as refused:
-        credentials_store.read_login(str(store))
+        credentials_file.read_login(str(store))
     assert ACCESS not in refused.value.message and REFRESH not in refused.value.message
-    assert credentials_store.may_hold_login(str(store))
-    assert credentials_store.write_back(str(store), REFRESH, NEW) is False
+    assert credentials_file.may_hold_login(str(store))
+    assert credentials_file.write_back(str(store), REFRESH, NEW) is False
     assert path.read_bytes() == content
     assert os.listdir(store) == [".credentials.json"]
 
@@ -209,8 +209,8 @@ def test_a_pipe_a_folder_and_a_device_are_refused_at_once(store: Path) -> None:
     for make in makers:
         make()
         with pytest.raises(InvalidInput, match="is not understood"):
-            credentials_store.read_login(str(store))
-        assert credentials_store.write_back(str(store), REFRESH, NEW) is False
+            credentials_file.read_login(str(store))
+        assert credentials_file.write_back(str(store), REFRESH, NEW) is False
         path.rmdir() if path.is_dir() else path.unlink()
 
 
@@ -218,7 +218,7 @@ def test_a_pipe_a_folder_and_a_device_are_refused_at_once(store: Path) -> None:
 def test_an_unreadable_file_is_refused(store: Path) -> None:
     put(store).chmod(0)
     with pytest.raises(InvalidInput, match="Permission denied"):
-        credentials_store.read_login(str(store))
+        credentials_file.read_login(str(store))
 
 
 json_values = some.recursive(
@@ -241,14 +241,14 @@ def test_no_content_raises_anything_but_the_one_refusal(store: Path, content: by
     path = store / ".credentials.json"
     path.write_bytes(content)
     try:
-        login = credentials_store.read_login(str(store))
+        login = credentials_file.read_login(str(store))
     except InvalidInput:
-        assert not credentials_store.write_back(str(store), REFRESH, NEW)
+        assert not credentials_file.write_back(str(store), REFRESH, NEW)
         assert path.read_bytes() == content
         return
     if login is None:
         return
-    wrote = credentials_store.write_back(str(store), login.refresh_token, NEW)
+    wrote = credentials_file.write_back(str(store), login.refresh_token, NEW)
     assert wrote == bool(login.refresh_token)
     assert not wrote or json.loads(path.read_bytes())["claudeAiOauth"]["accessToken"] == NEW.access_token
 
@@ -260,7 +260,7 @@ def test_writing_back_changes_the_tokens_and_nothing_else(store: Path) -> None:
     """OAU-04"""
     path = put(store)
     before = json.loads(path.read_text())
-    assert credentials_store.write_back(str(store), REFRESH, NEW)
+    assert credentials_file.write_back(str(store), REFRESH, NEW)
     after = json.loads(path.read_text())
     changed = {"accessToken": NEW.access_token, "refreshToken": NEW.refresh_token, "expiresAt": NEW.expires_at}
     assert after == before | {"claudeAiOauth": STORED | changed}
@@ -271,7 +271,7 @@ def test_writing_back_changes_the_tokens_and_nothing_else(store: Path) -> None:
 
 def test_scopes_and_the_end_of_the_login_are_written_when_they_are_known(store: Path) -> None:
     path = put(store)
-    credentials_store.write_back(str(store), REFRESH, NEW._replace(scopes=("user:inference",), login_expires_at=5))
+    credentials_file.write_back(str(store), REFRESH, NEW._replace(scopes=("user:inference",), login_expires_at=5))
     stored = json.loads(path.read_text())["claudeAiOauth"]
     assert (stored["scopes"], stored["refreshTokenExpiresAt"]) == (["user:inference"], 5)
 
@@ -280,22 +280,22 @@ def test_another_login_stays_byte_for_byte(store: Path) -> None:
     """OAU-03"""
     path = put(store)
     before = (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino)
-    assert credentials_store.write_back(str(store), REFRESH + "x", NEW) is False
+    assert credentials_file.write_back(str(store), REFRESH + "x", NEW) is False
     assert (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) == before
 
 
 def test_nothing_is_created_where_there_was_no_store(home: Path, store: Path) -> None:
     """OAU-05"""
-    assert credentials_store.write_back(str(store), REFRESH, NEW) is False
-    assert credentials_store.write_back(str(home / "nowhere"), REFRESH, NEW) is False
-    assert credentials_store.read_login(str(home / "nowhere")) is None
+    assert credentials_file.write_back(str(store), REFRESH, NEW) is False
+    assert credentials_file.write_back(str(home / "nowhere"), REFRESH, NEW) is False
+    assert credentials_file.read_login(str(home / "nowhere")) is None
     assert files_below(home) == {str(store): b""}
 
 
 def test_a_store_of_mcp_logins_or_an_ended_login_gets_no_tokens(store: Path) -> None:
     path = put(store, accessToken="", refreshToken="", expiresAt=0)
     before = path.read_bytes()
-    assert credentials_store.write_back(str(store), "", NEW) is False
+    assert credentials_file.write_back(str(store), "", NEW) is False
     assert path.read_bytes() == before
 
 
@@ -304,7 +304,7 @@ def test_a_linked_credentials_file_stays_a_link(store: Path, tmp_path: Path) -> 
     target = tmp_path / "elsewhere.json"
     path.rename(target)
     path.symlink_to(target)
-    assert credentials_store.write_back(str(store), REFRESH, NEW)
+    assert credentials_file.write_back(str(store), REFRESH, NEW)
     assert path.is_symlink() and json.loads(target.read_text())["claudeAiOauth"]["accessToken"] == NEW.access_token
 
 
@@ -325,7 +325,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(store: Path) -> None:
     reader.start()
     token = REFRESH
     for number in range(30):
-        assert credentials_store.write_back(str(store), token, NEW._replace(refresh_token=f"token-{number}"))
+        assert credentials_file.write_back(str(store), token, NEW._replace(refresh_token=f"token-{number}"))
         token = f"token-{number}"
     done.set()
     reader.join()
@@ -336,12 +336,12 @@ def test_a_reader_sees_the_old_file_or_the_new_one(store: Path) -> None:
 
 
 def test_the_store_follows_claude_codes_variables(home: Path) -> None:
-    assert credentials_store.store_folder({}) == str(home / ".claude")
-    assert credentials_store.store_folder({"CLAUDE_CONFIG_DIR": "/a"}) == "/a"
-    assert credentials_store.store_folder({"CLAUDE_CONFIG_DIR": "/a", "CLAUDE_SECURESTORAGE_CONFIG_DIR": "/b"}) == "/b"
-    assert credentials_store.store_folder({"CLAUDE_CONFIG_DIR": "/a", "CLAUDE_SECURESTORAGE_CONFIG_DIR": ""}) == "/a"
-    assert credentials_store.config_file({}) == str(home / ".claude.json")
-    assert credentials_store.config_file({"CLAUDE_CONFIG_DIR": "/a"}) == "/a/.claude.json"
+    assert credentials_file.store_folder({}) == str(home / ".claude")
+    assert credentials_file.store_folder({"CLAUDE_CONFIG_DIR": "/a"}) == "/a"
+    assert credentials_file.store_folder({"CLAUDE_CONFIG_DIR": "/a", "CLAUDE_SECURESTORAGE_CONFIG_DIR": "/b"}) == "/b"
+    assert credentials_file.store_folder({"CLAUDE_CONFIG_DIR": "/a", "CLAUDE_SECURESTORAGE_CONFIG_DIR": ""}) == "/a"
+    assert credentials_file.config_file({}) == str(home / ".claude.json")
+    assert credentials_file.config_file({"CLAUDE_CONFIG_DIR": "/a"}) == "/a/.claude.json"
 
 
 # Locks
@@ -359,13 +359,13 @@ def make_old(path: Path, seconds: float) -> None:
 
 
 def test_both_locks_are_held_inside_and_gone_outside(home: Path, store: Path) -> None:
-    with credentials_store.locked(str(store)):
+    with store_locks.locked(str(store)):
         assert all(path.is_dir() for path in lock_folders(store))
     assert files_below(home) == {str(store): b""}
 
 
 def test_the_locks_are_gone_after_a_failure_inside(store: Path) -> None:
-    with pytest.raises(ZeroDivisionError), credentials_store.locked(str(store)):
+    with pytest.raises(ZeroDivisionError), store_locks.locked(str(store)):
         raise ZeroDivisionError
     assert not any(path.exists() for path in lock_folders(store))
 
@@ -374,7 +374,7 @@ def test_the_second_lock_lies_beside_the_real_folder_of_a_linked_store(home: Pat
     real = tmp_path / "elsewhere" / "store"
     real.mkdir(parents=True)
     (home / ".claude").symlink_to(real)
-    with credentials_store.locked(str(home / ".claude")):
+    with store_locks.locked(str(home / ".claude")):
         assert (real / ".oauth_refresh.lock").is_dir() and (tmp_path / "elsewhere" / "store.lock").is_dir()
         assert not (home / ".claude.lock").exists()
     assert files_below(tmp_path / "elsewhere") == {str(real): b""}
@@ -388,7 +388,7 @@ def test_a_lock_that_claude_code_holds_is_waited_for_and_respected(store: Path, 
     make_old(lock, 50)
     with (
         pytest.raises(StoreBusy, match="refreshing this login"),
-        credentials_store.locked(str(store), wait_seconds=0.3),
+        store_locks.locked(str(store), wait_seconds=0.3),
     ):
         pytest.fail("the lock of another process was ignored")
     assert lock.is_dir() and not lock_folders(store)[1 - which].exists()
@@ -398,7 +398,7 @@ def test_a_lock_that_is_released_meanwhile_is_taken(store: Path) -> None:
     lock = lock_folders(store)[0]
     lock.mkdir()
     threading.Timer(0.3, lock.rmdir).start()
-    with credentials_store.locked(str(store), wait_seconds=20):
+    with store_locks.locked(str(store), wait_seconds=20):
         assert lock.is_dir()
 
 
@@ -407,7 +407,7 @@ def test_a_lock_that_nobody_touched_for_a_minute_is_taken_over(home: Path, store
     lock = lock_folders(store)[which]
     lock.mkdir()
     make_old(lock, 65)
-    with credentials_store.locked(str(store), wait_seconds=2):
+    with store_locks.locked(str(store), wait_seconds=2):
         assert lock.is_dir() and time.time() - lock.stat().st_mtime < 60
     assert files_below(home) == {str(store): b""}
 
@@ -429,7 +429,7 @@ def test_what_is_no_lock_of_claude_codes_stays_and_nobody_waits_for_ever(store: 
         moment = time.time() - 100
         os.utime(lock, (moment, moment), follow_symlinks=False)
         before = files_below(store)
-        with pytest.raises(StoreBusy), credentials_store.locked(str(store), wait_seconds=0.3):
+        with pytest.raises(StoreBusy), store_locks.locked(str(store), wait_seconds=0.3):
             pytest.fail("that was no lock")
         assert files_below(store) == before
         (lock / "file").unlink(missing_ok=True) if lock.is_dir() else None
@@ -437,22 +437,22 @@ def test_what_is_no_lock_of_claude_codes_stays_and_nobody_waits_for_ever(store: 
 
 
 def test_a_held_lock_is_touched_so_that_it_never_looks_stale(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials_store, "_HEARTBEAT_SECONDS", 0.05)
-    with credentials_store.locked(str(store)):
+    monkeypatch.setattr(credentials_file, "_HEARTBEAT_SECONDS", 0.05)
+    with store_locks.locked(str(store)):
         first, second = lock_folders(store)
         marks = [path.stat().st_mtime_ns for path in (first, second)]
         deadline = time.monotonic() + 20
         while [path.stat().st_mtime_ns for path in (first, second)] == marks:
             assert time.monotonic() < deadline, "nobody touches the locks"
-    assert credentials_store._STALE_SECONDS == 60
+    assert store_locks._STALE_SECONDS == 60
 
 
 def test_a_lock_that_was_taken_from_us_is_neither_touched_nor_removed(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials_store, "_HEARTBEAT_SECONDS", 3600)
+    monkeypatch.setattr(credentials_file, "_HEARTBEAT_SECONDS", 3600)
     lock = lock_folders(store)[0]
-    with credentials_store.locked(str(store)):
+    with store_locks.locked(str(store)):
         # This is what another process does after we slept (a closed laptop) for more than a minute.
         lock.rmdir()
         lock.mkdir()
@@ -461,7 +461,7 @@ def test_a_lock_that_was_taken_from_us_is_neither_touched_nor_removed(
 
 
 def test_a_store_that_does_not_exist_is_not_made(home: Path) -> None:
-    with pytest.raises(StoreBusy, match="cannot lock"), credentials_store.locked(str(home / "nowhere")):
+    with pytest.raises(StoreBusy, match="cannot lock"), store_locks.locked(str(home / "nowhere")):
         pytest.fail("there was nothing to lock")
     assert files_below(home) == {}
 
@@ -471,7 +471,7 @@ def _fight(store: str, journal: str, rounds: int) -> None:
     descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     locks = [os.path.join(store, ".oauth_refresh.lock"), os.path.realpath(store) + ".lock"]
     for _round in range(rounds):
-        with credentials_store.locked(store, wait_seconds=60):
+        with store_locks.locked(store, wait_seconds=60):
             os.write(descriptor, b"(")
             os.write(descriptor, b")")
         for lock in locks:
@@ -507,7 +507,7 @@ def private_logins() -> Path:
 
 def test_a_private_folder_is_private_and_leaves_nothing(home: Path) -> None:
     """FS-10"""
-    with credentials_store.private_login_folder() as folder:
+    with private_login.folder() as folder:
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700 and os.listdir(folder) == []
         put(Path(folder))
         (Path(folder) / "projects" / "deep").mkdir(parents=True)
@@ -515,7 +515,7 @@ def test_a_private_folder_is_private_and_leaves_nothing(home: Path) -> None:
 
 
 def test_a_private_folder_is_removed_after_a_failure() -> None:
-    with pytest.raises(KeyboardInterrupt), credentials_store.private_login_folder() as folder:
+    with pytest.raises(KeyboardInterrupt), private_login.folder() as folder:
         put(Path(folder))
         raise KeyboardInterrupt
     assert not os.path.exists(folder)
@@ -523,7 +523,7 @@ def test_a_private_folder_is_removed_after_a_failure() -> None:
 
 def test_the_leftover_of_a_killed_run_is_swept_and_a_living_one_is_not() -> None:
     """CRA: a token must not stay behind for ever"""
-    with credentials_store.private_login_folder() as living:
+    with private_login.folder() as living:
         make_old(Path(living), 3600)
         dead = private_logins() / "dead"
         dead.mkdir(mode=0o700)
@@ -531,7 +531,7 @@ def test_the_leftover_of_a_killed_run_is_swept_and_a_living_one_is_not() -> None
         make_old(dead, 3600)
         young = private_logins() / "young"
         young.mkdir()
-        with credentials_store.private_login_folder() as second:
+        with private_login.folder() as second:
             assert second != living
             assert not dead.exists() and Path(living).is_dir() and young.is_dir()
         assert Path(living).is_dir()
@@ -539,7 +539,7 @@ def test_the_leftover_of_a_killed_run_is_swept_and_a_living_one_is_not() -> None
 
 def test_the_private_sign_in_knows_no_credential_and_no_store_of_the_callers() -> None:
     environ = {"ANTHROPIC_API_KEY": "x", "CLAUDE_SECURESTORAGE_CONFIG_DIR": "/a", "CLAUDE_CONFIG_DIR": "/b", "K": "v"}
-    child = credentials_store.private_login_environment(environ, "/private", frozenset(["ANTHROPIC_API_KEY"]))
+    child = private_login.environment(environ, "/private")
     assert child == {"CLAUDE_CONFIG_DIR": "/private", "K": "v"}
 
 
@@ -605,16 +605,16 @@ def whole(**changes: object) -> bytes:
 
 def test_the_keychain_wins_over_the_file(store: Path, keychain: Keychain) -> None:
     put(store, accessToken="sk-ant-oat01-of-the-file")
-    login = credentials_store.read_login(str(store))
+    login = credentials_file.read_login(str(store))
     assert login and login.access_token == "sk-ant-oat01-of-the-file"
     keychain.item().write_bytes(whole())
-    login = credentials_store.read_login(str(store))
+    login = credentials_file.read_login(str(store))
     assert login and login.access_token == ACCESS
 
 
 def test_an_item_that_the_program_prints_as_hexadecimal_is_read(store: Path, keychain: Keychain) -> None:
     keychain.item().write_bytes(json.dumps({"claudeAiOauth": STORED, "x": "é"}, ensure_ascii=False).encode())
-    login = credentials_store.read_login(str(store))
+    login = credentials_file.read_login(str(store))
     assert login and login.access_token == ACCESS
 
 
@@ -623,7 +623,7 @@ def test_an_item_is_written_back_whole_and_the_file_stays(store: Path, keychain:
     path = put(store)
     before = path.read_bytes()
     keychain.item().write_bytes(whole(padding=padding))
-    assert credentials_store.write_back(str(store), REFRESH, NEW)
+    assert credentials_file.write_back(str(store), REFRESH, NEW)
     stored = json.loads(keychain.item().read_bytes())
     assert stored["claudeAiOauth"]["accessToken"] == NEW.access_token
     assert stored["claudeAiOauth"]["padding"] == padding and stored["mcpOAuth"] == {"a": 1}
@@ -633,7 +633,7 @@ def test_an_item_is_written_back_whole_and_the_file_stays(store: Path, keychain:
 def test_a_token_of_ordinary_length_is_in_no_argument_list(store: Path, keychain: Keychain) -> None:
     """SEC-02"""
     keychain.item().write_bytes(whole())
-    credentials_store.write_back(str(store), REFRESH, NEW)
+    credentials_file.write_back(str(store), REFRESH, NEW)
     calls = keychain.journal.read_text()
     assert "['-i']" in calls
     assert NEW.access_token not in calls and NEW.access_token.encode().hex() not in calls
@@ -643,9 +643,9 @@ def test_a_locked_keychain_is_an_error_that_says_what_to_type(store: Path, keych
     put(store)
     (keychain.items / "locked").touch()
     with pytest.raises(AccountsError) as refused:
-        credentials_store.read_login(str(store))
+        credentials_file.read_login(str(store))
     assert "unlock-keychain" in refused.value.hint
-    assert credentials_store.may_hold_login(str(store))
+    assert credentials_file.may_hold_login(str(store))
 
 
 def digest(text: str) -> str:
@@ -655,14 +655,14 @@ def digest(text: str) -> str:
 
 def test_the_items_name_follows_the_exported_folder_as_it_was_written(home: Path) -> None:
     default = str(home / ".claude")
-    item, exported_text = keychain_module.item, credentials_store.exported_text
+    item, exported_text = keychain_module.item, credentials_file.exported_text
     assert item(exported_text(default, {}), {"USER": "me"}) == ("Claude Code-credentials", "me")
     # Inside a session of ours the default store is still the default one.
-    inside = {credentials_store.STORE_VARIABLE: str(home / ".claude-accounts" / "stores" / "a1")}
+    inside = {credentials_file.STORE_VARIABLE: str(home / ".claude-accounts" / "stores" / "a1")}
     assert exported_text(default, inside) == ""
     for exported in (default, "/some/../folder", "~/x", "/e\u0301"):
         environ = {"CLAUDE_CONFIG_DIR": exported, "USER": "odd name"}
-        service, account = item(exported_text(credentials_store.store_folder(environ), environ), environ)
+        service, account = item(exported_text(credentials_file.store_folder(environ), environ), environ)
         assert service == "Claude Code-credentials" + digest(exported.replace("e\u0301", "\u00e9"))
         assert account == "claude-code-user"
 
@@ -673,10 +673,10 @@ def test_a_private_login_has_an_item_of_its_own_whatever_the_caller_exports(
     """TRM-16: the login that was already there is not taken for the new one."""
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(store))
     keychain.item(digest(str(store))).write_bytes(whole())
-    with credentials_store.private_login_folder() as folder:
-        assert credentials_store.read_login(folder, config_folder=folder) is None
+    with private_login.folder() as folder:
+        assert credentials_file.read_login(folder, config_folder=folder) is None
         keychain.item(digest(folder)).write_bytes(whole(accessToken="sk-ant-oat01-private"))
-        login = credentials_store.read_login(folder, config_folder=folder)
+        login = credentials_file.read_login(folder, config_folder=folder)
         assert login and login.access_token == "sk-ant-oat01-private"
     assert [path.name for path in keychain.items.iterdir()] == [keychain.item(digest(str(store))).name]
 
@@ -688,7 +688,7 @@ def test_a_durable_store_is_an_item_of_its_own_named_by_what_claude_is_given(
         "client", db.OAUTH, access_token=ACCESS, refresh_token=REFRESH, expires_at=1_900_000_000_000
     )
     db.set_durable(account.id, True)
-    given = db.get_durable_env(account.id)[credentials_store.STORE_VARIABLE]
+    given = db.get_durable_env(account.id)[credentials_file.STORE_VARIABLE]
     stored = json.loads(keychain.item(digest(given)).read_bytes())["claudeAiOauth"]
     assert (stored["accessToken"], stored["refreshToken"]) == (ACCESS, REFRESH)
     assert not (Path(given) / ".credentials.json").exists()

@@ -1,32 +1,29 @@
-"""Owns Claude Code's own credentials store: reading a login from it, writing one back, its locks, a private one.
+"""Owns the content of Claude Code's credentials store: reading a login from it, writing one back, removing it.
 
 The store is `.credentials.json` in the store folder, or the Keychain on macOS. It knows no account of ours. Facts
-about the file, the Keychain items and the lock folders were measured with Claude Code 2.1.197 and 2.1.330.
+about the file and the Keychain items were measured with Claude Code 2.1.197 and 2.1.330.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ..messages import AccountsError, InvalidInput, StoreBusy, _, printable
+from ..messages import AccountsError, InvalidInput, _, printable
 from ..system.folders import data_folder
-from ..system.private_files import cannot_write, make_private_folder, write_private_file
+from ..system.private_files import cannot_write, write_private_file
 from . import keychain
 
 # It moves Claude Code's credentials store, and nothing else of its configuration.
 STORE_VARIABLE = "CLAUDE_SECURESTORAGE_CONFIG_DIR"
 _LARGEST_FILE = 1024 * 1024
-_STALE_SECONDS = 60.0
-_HEARTBEAT_SECONDS = 2.0
 _LAST_MOMENT_MS = 253_402_300_799_000
 # What Claude Code itself forgets when somebody signs in over a login.
 _OF_ONE_LOGIN = ("claudeAiOauth", "organizationUuid", "trustedDeviceToken", "enterpriseGateway", "designOauth")
@@ -105,7 +102,7 @@ def may_hold_login(folder: str) -> bool:
 def write_back(folder: str, expected_refresh_token: str, login: Login) -> bool:
     """Replace the tokens in the store by `login`'s, if it still holds `expected_refresh_token`; tell whether it did.
 
-    To be called inside `locked(folder)`. Every other key stays; nothing is created where there was no store.
+    To be called with the store locked. Every other key stays; nothing is created where there was no store.
     """
     try:
         content = _read_store(folder)
@@ -139,7 +136,7 @@ def is_ended(folder: str) -> bool:
 def write_login(folder: str, login: Login) -> None:
     """Make `login` the one of this store, whatever was in it; what belongs to no login (of MCP servers) stays.
 
-    To be called inside `locked(folder)`. Raises StorageFailed, and InvalidInput for a store that is not understood.
+    To be called with the store locked. Raises StorageFailed, and InvalidInput for a store that is not understood.
     """
     content = _read_store(folder)
     whole = {}
@@ -167,77 +164,10 @@ def write_login(folder: str, login: Login) -> None:
 
 def remove_store(folder: str) -> None:
     """Remove a store folder of our own with everything in it, its lock and its Keychain item too."""
-    _remove_tree(folder)
+    remove_tree(folder)
     forget_login(folder)
     with suppress(OSError):
         os.rmdir(os.path.realpath(folder) + ".lock")
-
-
-@contextmanager
-def locked(folder: str, *, wait_seconds: float = 12.0) -> Iterator[None]:
-    """Hold Claude Code's two locks of a store, in its order. Raises StoreBusy when they stay taken.
-
-    A lock is a folder: made to acquire, touched every two seconds to stay ours, removed to release. One that nobody
-    has touched for a minute belonged to a process that is gone.
-    """
-    # Only a refresh of a shared login takes these locks; launching must not pay for the import.
-    import threading
-
-    deadline = time.monotonic() + wait_seconds
-    held: list[_Lock] = []
-    done = threading.Event()
-
-    def keep_alive() -> None:
-        while not done.wait(_HEARTBEAT_SECONDS):
-            for lock in held:
-                lock.touch()
-
-    heartbeat = threading.Thread(target=keep_alive, name="store lock", daemon=True)
-    heartbeat.start()
-    try:
-        for path in (os.path.join(folder, ".oauth_refresh.lock"), os.path.realpath(folder) + ".lock"):
-            held.append(_acquire(path, deadline))
-        yield
-    finally:
-        done.set()
-        heartbeat.join()
-        for lock in reversed(held):
-            lock.release()
-
-
-@contextmanager
-def private_login_folder() -> Iterator[str]:
-    """Give an empty private folder for one `claude auth login`, and remove it with everything in it afterwards.
-
-    What a killed run left behind is removed by the next one: a folder in use is flocked by its owner.
-    """
-    # Launching must not pay for this import.
-    import tempfile
-
-    parent = os.path.join(data_folder(), "private-logins")
-    make_private_folder(parent)
-    _sweep(parent)
-    folder = tempfile.mkdtemp(dir=parent)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield folder
-    finally:
-        try:
-            _remove_tree(folder)
-        finally:
-            os.close(descriptor)
-            forget_login(folder)
-        with suppress(OSError):
-            # Another login may be under way in a folder beside ours.
-            os.rmdir(parent)
-
-
-def private_login_environment(environ: Mapping[str, str], folder: str, rivals: frozenset[str]) -> dict[str, str]:
-    """Return the environment in which claude signs in for itself alone: its own folder, no credential of the caller."""
-    kept = {name: value for name, value in environ.items() if name not in rivals}
-    kept.pop(STORE_VARIABLE, None)
-    return kept | {"CLAUDE_CONFIG_DIR": folder}
 
 
 def _read_store(folder: str) -> bytes | None:
@@ -361,117 +291,7 @@ def _not_understood(path: str, reason: str) -> InvalidInput:
     return InvalidInput(_("{path} is not understood: {reason}", path=printable(path), reason=reason))
 
 
-class _Lock:
-    """A lock folder that we made, for as long as nobody took it from us (we may have been stopped for a minute)."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._mark = _mark(path)
-
-    def touch(self) -> None:
-        """Show that we are alive."""
-        if self._is_ours():
-            with suppress(OSError):
-                os.utime(self._path)
-            self._mark = _mark(self._path)
-
-    def release(self) -> None:
-        """Let the next one in."""
-        if self._is_ours():
-            with suppress(OSError):
-                os.rmdir(self._path)
-
-    def _is_ours(self) -> bool:
-        return self._mark is not None and _mark(self._path) == self._mark
-
-
-def _mark(path: str) -> tuple[int, int] | None:
-    """Return what changes when another process takes a lock over: which folder it is, and when it was touched."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
-
-
-def _acquire(path: str, deadline: float) -> _Lock:
-    while True:
-        try:
-            os.mkdir(path)
-            return _Lock(path)
-        except FileExistsError:
-            removed = _take_over(path)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StoreBusy(_("cannot lock {path}: {reason}", path=printable(path), reason=reason)) from error
-        if time.monotonic() > deadline:
-            raise StoreBusy(
-                _("Claude Code is refreshing this login right now ({path})", path=printable(path)),
-                _("try again in a minute"),
-            )
-        if not removed:
-            time.sleep(0.1)
-
-
-def _take_over(path: str) -> bool:
-    """Remove a lock that nobody has touched for a minute, and tell whether to try again at once.
-
-    Of our own processes only one at a time may look and remove. Claude Code asks nobody, so the folder is renamed
-    away and looked at once more: a lock that was made anew in between is given back.
-    """
-    try:
-        descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        if time.time() - os.lstat(path).st_mtime < _STALE_SECONDS:
-            return False
-        aside = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.stale"
-        os.rename(path, aside)
-        if time.time() - os.lstat(aside).st_mtime < _STALE_SECONDS:
-            os.rename(aside, path)
-            return False
-        try:
-            os.rmdir(aside)
-        except OSError:
-            # Something that is no lock of Claude Code's: it stays, and so does everybody who waits for it.
-            os.rename(aside, path)
-            return False
-        return True
-    except FileNotFoundError:
-        return True
-    except OSError:
-        # Not ours to remove, or a disk that knows no flock: whoever waits is told that the store is busy.
-        return False
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(parent: str) -> None:
-    for name in os.listdir(parent):
-        path = os.path.join(parent, name)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            # Another run removed it just now.
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A folder made this second may not be locked yet by the run that made it.
-            if time.time() - os.fstat(descriptor).st_mtime > _STALE_SECONDS:
-                forget_login(path)
-                _remove_tree(path)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(descriptor)
-
-
-def _remove_tree(path: str) -> None:
+def remove_tree(path: str) -> None:
     """Remove a folder with the tokens in it. Raises StorageFailed when something of it stays."""
     import shutil  # launching must not pay for it
 
