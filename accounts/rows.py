@@ -67,7 +67,8 @@ class Stored(NamedTuple):
     """One account as the database holds it: every column of its stored, the secrets still encrypted. Immutable.
 
     `login_id` names the lineage of refresh tokens, `refresh_digest` the refresh token in it now, `spent_digest` the one
-    that we have spent last. Times as in `Account`.
+    that we have spent last. `approve_key` is 1 when Claude Code may be told to use the key without asking,
+    `allowed_hosts` (separated by spaces) is where a project may send it. Times as in `Account`.
     """
 
     id: str
@@ -93,6 +94,8 @@ class Stored(NamedTuple):
     organization: str
     durable: int
     spent_digest: str
+    approve_key: int
+    allowed_hosts: str
 
 
 _SELECT = f"SELECT {', '.join('accounts.' + column for column in Stored._fields)} FROM accounts"  # noqa: S608

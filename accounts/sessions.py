@@ -16,6 +16,10 @@ from ..system import programs
 from . import rows as account_rows, storage
 
 SHELL, WEB = "shell", "web"
+_RECORD = """
+INSERT OR REPLACE INTO running_sessions (pid, process_started, account_id, folder, since, origin, token_ends)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 class Session(NamedTuple):
@@ -50,7 +54,7 @@ def record(stored: account_rows.Stored, pid: int, folder: str, origin: str) -> N
             rows = connection.execute("SELECT pid, process_started FROM running_sessions").fetchall()
             gone = [(row["pid"], row["process_started"]) for row in rows if not _is_alive(*row)]
             connection.executemany("DELETE FROM running_sessions WHERE pid = ? AND process_started = ?", gone)
-            connection.execute("INSERT OR REPLACE INTO running_sessions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            connection.execute(_RECORD, values)
             if origin == WEB:
                 _remember_folder(connection, stored.id, folder)
     except StorageFailed as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # cryptography is imported where a secret is touched: a status line, which touches none, must not pay 25 ms for it.
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BUSY_SECONDS = 30.0
 _KEY_PROOF = "claude-accounts"
 
@@ -109,6 +109,19 @@ CREATE TRIGGER account_leaves_nothing AFTER DELETE ON accounts BEGIN
     DELETE FROM bindings WHERE account_id = old.id;
     DELETE FROM usage WHERE account_id = old.id;
 END;
+"""
+
+# Which refresh tokens of a login have been replaced tells a copy that is behind from one that is ahead. A session knows
+# the file that holds its account, and where its process numbers count.
+_VERSION_3 = """
+CREATE TABLE spent_tokens (digest TEXT PRIMARY KEY, login_id TEXT NOT NULL, spent_at INTEGER NOT NULL);
+INSERT OR IGNORE INTO spent_tokens
+    SELECT spent_digest, login_id, CAST(strftime('%s', 'now') AS INTEGER) * 1000 FROM accounts WHERE spent_digest != '';
+ALTER TABLE accounts ADD COLUMN approve_key INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN allowed_hosts TEXT NOT NULL DEFAULT '';
+ALTER TABLE running_sessions ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
+ALTER TABLE running_sessions ADD COLUMN pin TEXT NOT NULL DEFAULT '';
+ALTER TABLE running_sessions ADD COLUMN config_folder TEXT NOT NULL DEFAULT '';
 """
 
 _ciphers: dict[tuple[str, int, int], tuple[Fernet, bytes]] = {}
@@ -246,7 +259,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
             _("update this program: git pull"),
         )
     if path == ":memory:":
-        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2)
+        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2 + _VERSION_3)
         return
     _use_write_ahead_log(connection)
     connection.execute("BEGIN IMMEDIATE")
@@ -257,6 +270,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
             _migrate_to_version_1(connection)
         if version < 2:
             _run_script(connection, _VERSION_2)
+        if version < 3:
+            _run_script(connection, _VERSION_3)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
