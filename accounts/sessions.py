@@ -11,14 +11,16 @@ import sqlite3
 import sys
 from typing import NamedTuple
 
+from ..claude import jobs
 from ..messages import AccountsError, Conflict, StorageFailed, _, plural, printable, warn
 from ..system import programs
 from . import rows as account_rows, storage
 
-SHELL, WEB = "shell", "web"
+SHELL, WEB, BACKGROUND = "shell", "web", "background"
 _RECORD = """
-INSERT OR REPLACE INTO running_sessions (pid, process_started, account_id, folder, since, origin, token_ends)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT OR REPLACE INTO running_sessions
+    (pid, process_started, account_id, folder, since, origin, token_ends, pin, config_folder)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -44,15 +46,20 @@ def stamp(account_id: str) -> None:
         warn(error.message)
 
 
-def record(stored: account_rows.Stored, pid: int, folder: str, origin: str) -> None:
-    """Note that the process `pid` is, or is about to become, a claude of this account; sweep out what has ended."""
+def record(
+    stored: account_rows.Stored, pid: int, folder: str, origin: str, *, pin: str = "", config_folder: str = ""
+) -> None:
+    """Note that the process `pid` is, or is about to become, a claude of this account; sweep out what has ended.
+
+    `pin` is the file that holds the account, by which its background jobs in `config_folder` are known.
+    """
     token_ends = 0 if stored.durable else stored.expires_at
-    values = (pid, process_mark(pid), stored.id, folder, account_rows.now_ms(), origin, token_ends)
+    values = (pid, process_mark(pid), stored.id, folder, account_rows.now_ms(), origin, token_ends, pin, config_folder)
     try:
         with storage.writing(durable=False, secrets=False) as connection:
             _stamp(connection, stored.id)
-            rows = connection.execute("SELECT pid, process_started FROM running_sessions").fetchall()
-            gone = [(row["pid"], row["process_started"]) for row in rows if not _is_alive(*row)]
+            rows = connection.execute("SELECT * FROM running_sessions").fetchall()
+            gone = [(row["pid"], row["process_started"]) for row in rows if not _runs(row)]
             connection.executemany("DELETE FROM running_sessions WHERE pid = ? AND process_started = ?", gone)
             connection.execute(_RECORD, values)
             if origin == WEB:
@@ -69,19 +76,14 @@ def listed(account_id: str | None = None) -> list[Session]:
             "SELECT running_sessions.*, name FROM running_sessions JOIN accounts ON accounts.id = account_id"
             " ORDER BY since"
         ).fetchall()
-    return [
-        Session(
-            row["pid"],
-            row["account_id"],
-            row["name"],
-            row["folder"],
-            row["since"],
-            row["origin"],
-            row["token_ends"],
-        )
-        for row in rows
-        if account_id in (None, row["account_id"]) and _is_alive(row["pid"], row["process_started"])
-    ]
+    found = []
+    for row in rows:
+        if account_id in (None, row["account_id"]) and _runs(row):
+            whose = (row["account_id"], row["name"])
+            rest = (row["since"], row["origin"], row["token_ends"])
+            places = _jobs_of(row) if row["origin"] == BACKGROUND else [(row["pid"], row["folder"])]
+            found += [Session(pid, *whose, folder, *rest) for pid, folder in places]
+    return found
 
 
 def recent_folders() -> list[tuple[str, str]]:
@@ -139,6 +141,16 @@ def process_mark(pid: int) -> str:
     except AccountsError:
         return ""
     return output.decode("ascii", "replace").strip() if code == 0 else ""
+
+
+def _runs(row: sqlite3.Row) -> bool:
+    """Tell whether a recorded process runs; what started background jobs counts for as long as one of them is there."""
+    return _is_alive(row["pid"], row["process_started"]) or (row["origin"] == BACKGROUND and _jobs_of(row) != [])
+
+
+def _jobs_of(row: sqlite3.Row) -> list[tuple[int, str]]:
+    """Return (pid, folder) of the background jobs that are held by this record's pin; pid 0: no process now."""
+    return [(job.pid, job.folder) for job in jobs.living(row["config_folder"]) if job.settings == row["pin"]]
 
 
 def _is_alive(pid: int, started: str) -> bool:

@@ -61,6 +61,11 @@ def is_ours(folder: str) -> bool:
     return os.path.abspath(folder).startswith(os.path.join(data_folder(), ""))
 
 
+def config_folder(environ: Mapping[str, str]) -> str:
+    """Return Claude Code's configuration folder: CLAUDE_CONFIG_DIR, or `~/.claude`."""
+    return os.path.abspath(os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude")))
+
+
 def config_file(environ: Mapping[str, str]) -> str:
     """Return the path of `.claude.json`: beside `~/.claude`, or inside CLAUDE_CONFIG_DIR."""
     return os.path.join(os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or "~"), ".claude.json")

@@ -12,7 +12,7 @@ from ..system import programs
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder
 from .credentials_file import STORE_VARIABLE, forget_login, remove_tree
-from .settings import CREDENTIAL_VARIABLES
+from .variables import CREDENTIAL_VARIABLES
 
 _ABANDONED_SECONDS = 60.0
 

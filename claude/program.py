@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -17,9 +16,10 @@ from ..messages import ClaudeMissing, InvalidInput, RivalCredential, StorageFail
 from ..system import programs
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
-from . import credentials_file, settings as claude_settings
+from . import credentials_file, pin, settings as claude_settings
 from .credentials_file import STORE_VARIABLE
-from .settings import CREDENTIAL_VARIABLES, Setting
+from .settings import Setting
+from .variables import CREDENTIAL_VARIABLES, CUSTOM_HEADERS, PROFILES_VARIABLE
 
 RIVAL_VARIABLES = frozenset(CREDENTIAL_VARIABLES)
 ACCOUNT_MARKER = "CLAUDE_ACCOUNT"
@@ -27,22 +27,42 @@ ACCOUNT_MARKER = "CLAUDE_ACCOUNT"
 FIRST_WITHOUT_FALLBACK = (2, 1, 225)
 # The oldest version that was seen to keep its login in a store of its own; older ones have not been looked at.
 FIRST_WITH_OWN_STORE = (2, 1, 197)
+# The oldest version that was seen to be held by its pin, background jobs included.
+FIRST_PINNED = (2, 1, 197)
+# The oldest version that was seen to keep what it read from a file that only it can open; 2.1.197 looks for its name.
+FIRST_PINNED_IN_MEMORY = (2, 1, 332)
 _OAUTH_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"
 _SUBCOMMANDS = frozenset(
     ("agents", "auth", "config", "doctor", "install", "mcp", "migrate-installer", "plugin", "plugins")
     + ("setup-token", "update", "upgrade")
 )
 _STATUS_SECONDS = 20
-_SETTINGS_KEPT_SECONDS = 30 * 24 * 3600
 
 
 class Launch(NamedTuple):
-    """What to start: the program's path, its argument vector, its whole environment, and what to say before."""
+    """What to start: the program's path, its argument vector, its whole environment, and what to say before.
+
+    `pin` is the text of the settings that hold the account for the whole session, "" for none; `--settings` belongs at
+    `pin_at` of the argument vector. It may stay in memory with `pin_in_memory`; with `pin_outlives` it is needed for
+    longer than the program runs.
+    """
 
     program: str
     argv: list[str]
     env: dict[str, str]
     notices: list[str]
+    pin: str = ""
+    pin_at: int = 1
+    pin_in_memory: bool = False
+    pin_outlives: bool = False
+
+
+class Client(NamedTuple):
+    """What a program says of itself: its version, whether it is Claude Code, whether its own file is that."""
+
+    version: tuple[int, int, int] | None
+    is_claude_code: bool
+    is_itself: bool
 
 
 def find_claude(environ: Mapping[str, str]) -> str:
@@ -62,10 +82,8 @@ def child_env(environ: Mapping[str, str], credential: Mapping[str, str], account
     if _OAUTH_VARIABLE in credential or STORE_VARIABLE in credential:
         # In this mode the client ignores OAuth tokens.
         child.pop("CLAUDE_CODE_SIMPLE", None)
-    headers = child.get("ANTHROPIC_CUSTOM_HEADERS", "")
-    if claude_settings.names_credential_header(headers):
-        kept = [line for line in headers.splitlines() if not claude_settings.names_credential_header(line)]
-        child["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join(kept)
+    if claude_settings.names_credential_header(child.get(CUSTOM_HEADERS, "")):
+        child[CUSTOM_HEADERS] = claude_settings.without_credential_headers(child[CUSTOM_HEADERS])
     return child | dict(credential) | {ACCOUNT_MARKER: account_name}
 
 
@@ -77,41 +95,94 @@ def prepare_launch(
     cwd: str,
     environ: Mapping[str, str],
     force: bool = False,
+    allowed_hosts: Iterable[str] = (),
     managed_folder: str | None = None,
 ) -> Launch:
     """Return how to start claude in `cwd` so that it uses `credential` (one variable) and nothing else.
 
-    Raises ClaudeMissing, and RivalCredential where something would win that cannot be taken out (with `force` it is
-    only told).
+    Raises ClaudeMissing, and RivalCredential where something would win that cannot be taken out, or where the folder's
+    settings send the credential to a host that is not allowed (with `force` both are only told).
     """
     program = find_claude(environ)
     ((variable, value),) = credential.items()
     env = child_env(environ, credential, account_name)
     way = _("durable login") if variable == STORE_VARIABLE else variable
     notices = [_("▶ Claude → {name} ({variable})", name=printable(account_name), variable=way)]
-    if claude_settings.names_credential_header(environ.get("ANTHROPIC_CUSTOM_HEADERS", "")):
+    if claude_settings.names_credential_header(environ.get(CUSTOM_HEADERS, "")):
         notices.append("  " + _("the credential in ANTHROPIC_CUSTOM_HEADERS is left out"))
     folder = {} if managed_folder is None else {"managed_folder": managed_folder}
     settings = claude_settings.read_settings(cwd=cwd, environ=environ, arguments=arguments, **folder)
     rivals = claude_settings.find_rivals(settings, variable, value)
-    decisive = [rival for rival in rivals if not claude_settings.can_be_blanked(rival, variable)]
-    notices += _refuse(decisive, account_name, force)
-    blanked = [rival for rival in rivals if rival not in decisive]
-    if blanked:
-        arguments = _with_settings(arguments, claude_settings.blanks(blanked), cwd)
-        places = ", ".join(rival.place() for rival in blanked)
-        notices.append(_("  set aside for this session: {places}", places=places))
+    notices += _refuse([rival for rival in rivals if not claude_settings.can_be_set_aside(rival)], account_name, force)
+    foreign = claude_settings.foreign_destinations(settings, allowed_hosts)
+    notices += _refuse_destinations(foreign, account_name, force)
     notices += [f"  {claude_settings.unreadable_notice(path)}" for path in settings.unreadable]
     notices += _destination_notices(env, settings)
+    client = identify(program, environ, cwd)
+    if not client.is_claude_code:
+        # Whatever it is, it was asked for: it gets the variable, and its arguments as they were typed.
+        return Launch(program, ["claude", *arguments], env, notices)
+    aside = [rival.place() for rival in rivals if claude_settings.can_be_set_aside(rival)]
+    if aside:
+        notices.append(_("  set aside for this session: {places}", places=", ".join(aside)))
     if "--bare" in _options(arguments) and variable != "ANTHROPIC_API_KEY":
         notices.append("  " + _("with --bare claude takes no OAuth token: it will say that it is not logged in"))
-    if variable == STORE_VARIABLE:
-        return Launch(program, ["claude", *arguments], env, notices)
     if variable == _OAUTH_VARIABLE:
-        notices += _keep_to_token(program, env)
-    else:
+        notices += _keep_to_token(client, env)
+    elif variable != STORE_VARIABLE:
         notices += _keep_to_key(value, env, arguments, account_name, force)
-    return Launch(program, ["claude", *arguments], env, notices)
+    planned = Launch(program, ["claude", *arguments], env, notices)
+    return _pinned(planned, client, credential, account_name, settings, cwd)
+
+
+def _pinned(
+    planned: Launch,
+    client: Client,
+    credential: Mapping[str, str],
+    account_name: str,
+    settings: claude_settings.Settings,
+    cwd: str,
+) -> Launch:
+    """Return the launch with what holds the account for as long as the session lives."""
+    arguments, env = planned.argv[1:], dict(planned.env)
+    env[PROFILES_VARIABLE] = _no_profiles()
+    notices = list(planned.notices)
+    if client.version is None or client.version < FIRST_PINNED:
+        env["CLAUDE_CODE_DISABLE_AGENT_VIEW"] = "1"
+        notices.append("  " + _("background sessions are off: this claude was never seen to keep them to one account"))
+    if pin.takes_none(arguments):
+        # Their jobs have pins of their own, and the service that they may start pays for nobody else's.
+        return planned._replace(env=_without(env, credential), notices=notices)
+    arguments, given = claude_settings.split_settings_argument(arguments)
+    own = claude_settings.settings_of_argument(given, cwd) if given is not None else {}
+    text = pin.content(credential, account_name, ACCOUNT_MARKER, env, settings, env[PROFILES_VARIABLE], own)
+    outlives = pin.is_background(arguments)
+    return planned._replace(
+        argv=["claude", *arguments],
+        env=_without(env, credential) if outlives else env,
+        notices=notices,
+        pin=text,
+        pin_at=1 + pin.place_for(arguments),
+        pin_in_memory=client.is_itself and not outlives and (client.version or ()) >= FIRST_PINNED_IN_MEMORY,
+        pin_outlives=outlives,
+    )
+
+
+def _without(env: Mapping[str, str], credential: Mapping[str, str]) -> dict[str, str]:
+    """Leave a credential to the pin: a service that the program starts keeps its environment, for everybody's jobs."""
+    return {name: value for name, value in env.items() if name not in credential and name != ACCOUNT_MARKER}
+
+
+def identify(program: str, environ: Mapping[str, str], cwd: str) -> Client:
+    """Return what there is to know of a claude, which is started only where its place does not tell."""
+    known = _known_version(program)
+    if known:
+        return Client(_version_in(f"/versions/{known}"), True, True)
+    quiet = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
+    _code, output = programs.run([program, "--version"], quiet, seconds=5)
+    said = output.decode("utf-8", "replace")
+    match = re.search(r"\d+\.\d+\.\d+", said)
+    return Client(_version_in(f"/versions/{match.group()}") if match else None, "(Claude Code)" in said, False)
 
 
 def client_version(program: str, environ: Mapping[str, str]) -> tuple[int, int, int] | None:
@@ -170,36 +241,27 @@ def _refuse(decisive: list[Setting], account_name: str, force: bool) -> list[str
     return ["  " + _("{place} would be used instead of {name}", place=rival.place(), name=name) for rival in decisive]
 
 
-def _with_settings(arguments: list[str], blanks: dict[str, Any], cwd: str) -> list[str]:
-    """Put one `--settings` in front: the user's own (only the last counts, they are not merged) under our blanks."""
-    kept, given = claude_settings.split_settings_argument(arguments)
-    if given is None:
-        return ["--settings", json.dumps(blanks), *kept]
-    own = claude_settings.settings_of_argument(given, cwd)
-    environment = own.get("env")
-    merged = own | blanks
-    if isinstance(environment, dict):
-        merged["env"] = environment | blanks.get("env", {})
-    # One that the user wrote out as an argument may stay one.
-    if given.lstrip().startswith("{"):
-        return ["--settings", json.dumps(merged), *kept]
-    # The user's file may hold secrets, which an argument would show to every process of the machine.
-    return ["--settings", _settings_file(json.dumps(merged)), *kept]
+def _refuse_destinations(foreign: list[Setting], account_name: str, force: bool) -> list[str]:
+    """Raise where the folder would send the credential elsewhere, or tell it when that is what the user wants."""
+    if not foreign or force:
+        return ["  " + _sent_elsewhere(setting, account_name) for setting in foreign]
+    name, host = printable(account_name), claude_settings.host_of(foreign[0].value)
+    if host:
+        hint = _(
+            "once: claude-accounts launch --force {name}; for good: claude-accounts update {name} --allow-host {host}",
+            name=name,
+            host=printable(host),
+        )
+    else:
+        hint = _("remove it there, or go ahead all the same: claude-accounts launch --force {name}", name=name)
+    raise RivalCredential(_sent_elsewhere(foreign[0], account_name), hint)
 
 
-def _settings_file(text: str) -> str:
-    """Keep merged settings in a private file named by its content; files of sessions long gone are removed."""
-    import hashlib
-
-    folder = os.path.join(data_folder(), "settings")
-    make_private_folder(folder)
-    path = os.path.join(folder, hashlib.sha256(text.encode()).hexdigest()[:32] + ".json")
-    write_private_file(path, text.encode())
-    for entry in os.scandir(folder):
-        with suppress(FileNotFoundError):
-            if time.time() - entry.stat().st_mtime > _SETTINGS_KEPT_SECONDS:
-                os.unlink(entry.path)
-    return path
+def _sent_elsewhere(setting: Setting, account_name: str) -> str:
+    host, place, name = printable(claude_settings.host_of(setting.value)), setting.place(), printable(account_name)
+    if host:
+        return _("{place} would send the credential of {name} to {host}", place=place, name=name, host=host)
+    return _("{place} would decide what goes out with the credential of {name}", place=place, name=name)
 
 
 def _destination_notices(env: Mapping[str, str], settings: claude_settings.Settings) -> list[str]:
@@ -215,14 +277,12 @@ def _destination_notices(env: Mapping[str, str], settings: claude_settings.Setti
     return ["  " + _("the credential goes to {host} ({origin})", host=printable(host), origin=origin)]
 
 
-def _keep_to_token(program: str, env: dict[str, str]) -> list[str]:
+def _keep_to_token(client: Client, env: dict[str, str]) -> list[str]:
     """See to it that a refused token ends the session instead of another login taking over."""
     notices: list[str] = []
-    if (_version_in(f"/versions/{_known_version(program)}") or ()) >= FIRST_WITHOUT_FALLBACK:
-        return notices
-    if not credentials_file.may_hold_login(credentials_file.store_folder(env)):
-        return notices
-    if (client_version(program, env) or ()) < FIRST_WITHOUT_FALLBACK:
+    if (client.version or ()) < FIRST_WITHOUT_FALLBACK and credentials_file.may_hold_login(
+        credentials_file.store_folder(env)
+    ):
         env[STORE_VARIABLE] = _empty_store()
         notices.append("  " + _("this claude could fall back to another login, so logins of MCP servers are hidden"))
         notices.append("  " + _("a newer one needs no such guard: claude update"))
@@ -277,6 +337,17 @@ def _empty_store() -> str:
         with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
             os.unlink(os.path.join(folder, name))
     credentials_file.forget_login(folder)
+    return folder
+
+
+def _no_profiles() -> str:
+    """Return a private folder without any profile, made anew if somebody has put one there."""
+    folder = os.path.join(data_folder(), "no-profile")
+    if os.path.lexists(folder) and os.listdir(folder):
+        credentials_file.remove_tree(folder)
+    with suppress(StorageFailed):
+        # A folder that is not there holds no profile either.
+        make_private_folder(folder)
     return folder
 
 

@@ -10,44 +10,21 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..messages import InvalidInput, _, printable
 from .credentials_file import STORE_VARIABLE, read_regular_file
+from .variables import CREDENTIAL_VARIABLES, DESTINATION_VARIABLES, PROFILES_VARIABLE
 
 _LARGEST_FILE = 8 * 1024 * 1024
 _MANAGED_FOLDER = "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code"
+# Programs that are run with the credential in their environment, or that add one of their own to what is sent.
+_COMMANDS = ("processWrapper", "proxyAuthHelper")
+_RIVALS = frozenset((*CREDENTIAL_VARIABLES, STORE_VARIABLE, PROFILES_VARIABLE))
 _LOGIN_RULES = ("forceLoginMethod", "forceLoginOrgUUID")
 _JSON_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
-
-# Every variable by which Claude Code could be given another credential or sent to another provider.
-CREDENTIAL_VARIABLES = (
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
-    "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
-    "CLAUDE_CODE_OAUTH_REFRESH_TOKEN",
-    "CLAUDE_CODE_OAUTH_SCOPES",
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_VERTEX",
-    "CLAUDE_CODE_USE_FOUNDRY",
-    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
-    "CLAUDE_CODE_USE_MANTLE",
-    "CLAUDE_CODE_USE_GATEWAY",
-    "ANTHROPIC_PROFILE",
-    "ANTHROPIC_FEDERATION_RULE_ID",
-    "ANTHROPIC_ORGANIZATION_ID",
-    "ANTHROPIC_UNIX_SOCKET",
-    "CLAUDE_CODE_SUBSCRIPTION_TYPE",
-    "CLAUDE_CODE_RATE_LIMIT_TIER",
-    "CLAUDE_CODE_ACCOUNT_UUID",
-    "CLAUDE_CODE_USER_EMAIL",
-    "CLAUDE_CODE_ORGANIZATION_UUID",
-)
-
 
 class Setting(NamedTuple):
     """One key that counts, where it stands, and its value (never shown)."""
@@ -92,6 +69,7 @@ def find_rivals(settings: Settings, variable: str, value: str) -> list[Setting]:
     """Return the settings that would win over `variable`=`value`.
 
     One that says the very same does not. An empty one does so for our own variable alone: it takes the credential away.
+    Where the credential would go is foreign_destinations' question.
     """
     rivals = []
     for setting in settings.winning.values():
@@ -100,7 +78,9 @@ def find_rivals(settings: Settings, variable: str, value: str) -> list[Setting]:
             if setting.value != value:
                 rivals.append(setting)
             continue
-        if setting.keys[0] == "env" and name not in CREDENTIAL_VARIABLES and not _sets_credential_header(setting):
+        if setting.keys[0] == "env" and name not in _RIVALS and not _sets_credential_header(setting):
+            continue
+        if setting.keys[0] in _COMMANDS or setting.keys[0] == "inference":
             continue
         if setting.value in ("", None, False):
             continue
@@ -110,20 +90,34 @@ def find_rivals(settings: Settings, variable: str, value: str) -> list[Setting]:
     return rivals
 
 
-def can_be_blanked(rival: Setting, variable: str) -> bool:
-    """Tell whether `--settings` can take this rival out: not what an administrator set, nor our own variable."""
-    return rival.scope != "managed" and rival.keys != ("env", variable)
+def can_be_set_aside(rival: Setting) -> bool:
+    """Tell whether the pin is stronger than this rival: it is not what an administrator set."""
+    return rival.scope != "managed"
 
 
-def blanks(rivals: list[Setting]) -> dict[str, Any]:
-    """Return what `--settings` must say so that none of these rivals counts."""
-    blank: dict[str, Any] = {}
-    for rival in rivals:
-        if rival.keys[0] == "env":
-            blank.setdefault("env", {})[rival.keys[1]] = ""
-        else:
-            blank[rival.keys[0]] = ""
-    return blank
+def foreign_destinations(settings: Settings, allowed_hosts: Iterable[str]) -> list[Setting]:
+    """Return what the folder's own settings (of whoever wrote the repository) say of where the credential shall go.
+
+    That is another address than Anthropic's or an allowed host, a proxy, headers of its own, a program that gets the
+    credential. What the user or an administrator set is theirs to choose.
+    """
+    allowed = set(allowed_hosts)
+    return [
+        setting
+        for setting in settings.winning.values()
+        if setting.scope in ("project", "local")
+        and setting.value not in ("", None, False)
+        and (setting.keys[-1] in DESTINATION_VARIABLES or setting.keys[0] in ("inference", *_COMMANDS))
+        and host_of(setting.value) not in allowed
+        and not str(setting.value).startswith(("https://api.anthropic.com/", "https://api.anthropic.com:443/"))
+        and str(setting.value) != "https://api.anthropic.com"
+    ]
+
+
+def host_of(address: object) -> str:
+    """Return `host` or `host:port` of a web address, in small letters, "" for what is none."""
+    match = re.fullmatch(r"[a-z0-9+.-]+://(?:[^/?#]*@)?([^/?#@\s]+)(?:[/?#].*)?", str(address).strip(), re.IGNORECASE)
+    return match[1].lower() if match else ""
 
 
 def split_settings_argument(arguments: list[str]) -> tuple[list[str], str | None]:
@@ -269,13 +263,20 @@ def _relevant(scope: str, path: str, text: str, whole: object) -> list[Setting]:
     found: list[tuple[tuple[str, ...], object]] = []
     environment = whole.get("env")
     if isinstance(environment, dict):
-        watched = {*CREDENTIAL_VARIABLES, "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_BASE_URL", STORE_VARIABLE}
+        watched = {*_RIVALS, *DESTINATION_VARIABLES}
         found += [(("env", name), environment[name]) for name in environment if name in watched]
-    if "apiKeyHelper" in whole:
-        found.append((("apiKeyHelper",), whole["apiKeyHelper"]))
+    found += [((key,), whole[key]) for key in ("apiKeyHelper", *_COMMANDS) if key in whole]
+    inference = whole.get("inference")
+    if isinstance(inference, dict) and "baseUrl" in inference:
+        found.append((("inference", "baseUrl"), inference["baseUrl"]))
     if scope == "managed":
         found += [((rule,), whole[rule]) for rule in _LOGIN_RULES if rule in whole]
     return [Setting(scope, path, line_of(text, keys), keys, value) for keys, value in found]
+
+
+def without_credential_headers(headers: str) -> str:
+    """Return custom headers without those that carry a credential of their own."""
+    return "\n".join(line for line in headers.splitlines() if not names_credential_header(line))
 
 
 def _sets_credential_header(setting: Setting) -> bool:

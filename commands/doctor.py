@@ -168,12 +168,17 @@ def _settings() -> Iterator[Check]:
     # No value is empty here, so that one set on purpose to an account's own secret is a rival as well.
     for variable in db.VARIABLES.values():
         for rival in claude_settings.find_rivals(settings, variable, "\0"):
-            if not claude_settings.can_be_blanked(rival, variable):
+            if not claude_settings.can_be_set_aside(rival):
                 states[rival.place()] = "fail"
             else:
                 states.setdefault(rival.place(), "warn")
     for place, state in states.items():
         yield Check("settings", state, _("{place} chooses a credential of its own", place=place), _("remove it there"))
+    for setting in claude_settings.foreign_destinations(settings, ()):
+        message = _("{place} decides where a credential goes, and a launch here refuses that", place=setting.place())
+        hint = _("remove it there, or allow the host: claude-accounts update NAME --allow-host HOST")
+        yield Check("settings", "warn", message, hint)
+        states[setting.place()] = "warn"
     if not states:
         yield Check("settings", "ok", _("no settings file chooses a credential"))
 

@@ -132,6 +132,11 @@ def limit_text(each: usage.Usage, now: int) -> str:
 
 def sessions(arguments: argparse.Namespace) -> None:
     """Print the sessions that run now."""
+    # The status line, which comes after every answer, needs none of these.
+    from ..claude import credentials_file
+    from ..launch import pins
+
+    pins.sweep(credentials_file.config_folder(os.environ))
     found = running_sessions.listed()
     if arguments.json:
         import json
@@ -152,7 +157,7 @@ def sessions(arguments: argparse.Namespace) -> None:
             printable(each.account_name),
             printable(each.folder),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(each.since / 1000)),
-            _("web") if each.origin == running_sessions.WEB else _("shell"),
+            {running_sessions.WEB: _("web"), running_sessions.BACKGROUND: _("background")}.get(each.origin, _("shell")),
             time_left(each.token_ends) if each.token_ends else "-",
         ]
         for each in found

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .. import db
 from ..accounts import sessions as running_sessions
-from ..claude import program as claude_code
+from ..claude import credentials_file, program as claude_code
+from ..launch import pins
 from ..launch.plan import BoundElsewhere, plan
 from ..messages import ClaudeMissing, InvalidInput, _, printable, say
 from ..system import programs
@@ -81,10 +82,18 @@ def _launch(name: str | None, arguments: list[str], *, force: bool) -> NoReturn:
         if not confirmed(_("{problem}. Go on as {name}?", problem=error.message, name=name)):
             raise
         launch, stored = plan(chosen, arguments, cwd=cwd, environ=os.environ, anywhere=True)
-    running_sessions.record(stored, os.getpid(), cwd, running_sessions.SHELL)
+    config_folder = credentials_file.config_folder(launch.env)
+    pins.sweep(config_folder)
+    pin = pins.place(launch)
+    origin = running_sessions.BACKGROUND if launch.pin_outlives else running_sessions.SHELL
+    running_sessions.record(stored, os.getpid(), cwd, origin, pin=pin.path, config_folder=config_folder)
     for notice in launch.notices:
         say(notice)
-    programs.become(launch.program, launch.argv, launch.env)
+    try:
+        programs.become(launch.program, pin.argv(launch, pin.inherit()), launch.env)
+    finally:
+        # Only a program that could not be started lets us come here.
+        pin.remove()
 
 
 def _execute(name: str, command: list[str]) -> NoReturn:

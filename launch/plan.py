@@ -46,7 +46,15 @@ def plan(
         credential, stored = db.injected(chosen.stored)
         if stored.durable:
             notices.append("  " + _("this claude keeps no login of its own, so the session lasts as long as its token"))
-    launch = claude_code.prepare_launch(stored.name, credential, arguments, cwd=cwd, environ=environ, force=force)
+    launch = claude_code.prepare_launch(
+        stored.name,
+        credential,
+        arguments,
+        cwd=cwd,
+        environ=environ,
+        force=force,
+        allowed_hosts=stored.allowed_hosts.split(),
+    )
     warning = clocks.warning(chosen._replace(stored=stored).account)
     if warning:
         notices.append("  " + warning)

@@ -22,12 +22,14 @@ from typing import Any
 
 from .. import db
 from ..accounts import sessions as running_sessions
-from ..launch.plan import BoundElsewhere, plan
+from ..claude import credentials_file
+from ..launch import pins
+from ..launch.plan import BoundElsewhere, Plan, plan
 from ..messages import LANGUAGES, AccountsError, InvalidInput, NotFound, _, printable, use_language
 from .connection import Connection, Stream
 from .images import Images
 from .login import Login, begin_login
-from .process import Terminal, terminal_environment
+from .process import INHERITED, Terminal, terminal_environment
 from .terminals import Terminals
 from .web_socket import WebSocket
 
@@ -134,19 +136,15 @@ class TerminalEvents:
             arguments = [*_NOTIFY, *arguments]
         wishes = {name: payload.get(name) is True for name in ("force", "anywhere")}
 
-        def make() -> Terminal:
-            launch, stored = self._plan(chosen, arguments, cwd=cwd, environ=self._environ, **wishes)
-            planned.append(stored)
-            notices.extend(launch.notices)
-            env = terminal_environment(launch.env)
-            return Terminal(launch.argv, env, cwd, program=launch.program, rows=rows, cols=cols)
+        plans: list[Plan] = []
 
-        notices: list[str] = []
-        planned: list[db.Stored] = []
+        def make() -> Terminal:
+            plans.append(self._plan(chosen, arguments, cwd=cwd, environ=self._environ, **wishes))
+            return _start_pinned(plans[0], cwd, rows, cols)
+
         terminal = self.terminals.start(make)
         self._about[terminal.id] = {"account_id": account_id, "account": chosen.stored.name, "login": False}
-        self._begin(connection, terminal, payload, notices)
-        running_sessions.record(planned[0], terminal.pid, cwd, running_sessions.WEB)
+        self._begin(connection, terminal, payload, plans[0].launch.notices)
 
     def start_login(self, connection: Connection, payload: dict[str, Any]) -> None:
         """Sign in for an account, in private: {account_id, rows, cols, cwd, force, durable, ack, binary, request}."""
@@ -336,6 +334,27 @@ class TerminalEvents:
                 # Its writing thread may be waiting for a client that does not read.
                 connection.abort()
                 connection.closed()
+
+
+def _start_pinned(planned: Plan, cwd: str, rows: int, cols: int) -> Terminal:
+    """Start what was planned with its pin, and note the session."""
+    launch, stored = planned
+    config_folder = credentials_file.config_folder(launch.env)
+    pins.sweep(config_folder)
+    pin = pins.place(launch)
+    try:
+        argv = pin.argv(launch, INHERITED)
+        env = terminal_environment(launch.env)
+        terminal = Terminal(
+            argv, env, cwd, program=launch.program, inherited=pin.descriptor, rows=rows, cols=cols
+        )
+    except BaseException:
+        pin.remove()
+        raise
+    pin.close()
+    origin = running_sessions.BACKGROUND if launch.pin_outlives else running_sessions.WEB
+    running_sessions.record(stored, terminal.pid, cwd, origin, pin=pin.path, config_folder=config_folder)
+    return terminal
 
 
 def describe_error(error: AccountsError, payload: Mapping[str, Any]) -> dict[str, Any]:

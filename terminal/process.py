@@ -23,6 +23,7 @@ from .replay import CAPACITY, Replay
 from .signals import Attention, SignalReader
 
 LARGEST_SIZE = 1000
+INHERITED = 3
 INPUT_LIMIT = 1024 * 1024
 # Started in the background by a shell, a server is born with some of these ignored, and its children would be too:
 # Ctrl-C would then do nothing in them.
@@ -41,6 +42,7 @@ class InputFull(AccountsError):
 class Terminal:
     """A process in a session of its own, on a pty of its own. `end` counts the bytes it ever wrote.
 
+    The program gets the descriptor `inherited` (-1: none) under the number `INHERITED`; it stays the caller's to close.
     `write`, `resize` and the attributes may be used from any thread; everything else belongs to the reading thread.
     """
 
@@ -51,6 +53,7 @@ class Terminal:
         cwd: str,
         *,
         program: str = "",
+        inherited: int = -1,
         rows: int = 24,
         cols: int = 80,
         replay_bytes: int = CAPACITY,
@@ -69,17 +72,17 @@ class Terminal:
         self._input_bytes = 0
         self.descriptor = -1
         try:
-            self._start(program or argv[0], argv, env, cwd)
+            self._start(program or argv[0], argv, env, cwd, inherited)
         except BaseException:
             self.replay.close()
             raise
 
-    def _start(self, program: str, argv: Sequence[str], env: Mapping[str, str], cwd: str) -> None:
+    def _start(self, program: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, inherited: int) -> None:
         master, slave = pty.openpty()
         try:
             os.set_blocking(master, False)
             _set_size(slave, self.rows, self.cols)
-            self.pid = _spawn(program, argv, env, cwd, os.ttyname(slave))
+            self.pid = _spawn(program, argv, env, cwd, os.ttyname(slave), inherited)
         except OSError as error:
             os.close(master)
             reason = error.strerror or str(error)
@@ -231,7 +234,9 @@ def terminal_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
-def _spawn(program: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, terminal_path: str) -> int:
+def _spawn(
+    program: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, terminal_path: str, inherited: int
+) -> int:
     """Start a program in `cwd` as the leader of a new session whose terminal is `terminal_path`; return its pid.
 
     posix_spawn never runs Python in the child, so a threaded server can use it and a failed start leaves nothing
@@ -247,6 +252,8 @@ def _spawn(program: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, 
             (os.POSIX_SPAWN_OPEN, 0, terminal_path, os.O_RDWR, 0),
             (os.POSIX_SPAWN_DUP2, 0, 1),
             (os.POSIX_SPAWN_DUP2, 0, 2),
+            # Every other descriptor of this process is closed in the program: those of other terminals above all.
+            *([(os.POSIX_SPAWN_DUP2, inherited, INHERITED)] if inherited >= 0 else []),
         ],
         setsid=True,
         setsigmask=[],

@@ -16,6 +16,7 @@ from conftest import write_program
 
 from claude_accounts.claude import private_login, program as claude_code
 from claude_accounts.claude.program import Launch
+from claude_accounts.launch import pins
 from claude_accounts.messages import AccountsError, ClaudeMissing, InvalidInput, RivalCredential
 from claude_accounts.system.folders import data_folder
 
@@ -33,7 +34,10 @@ if sys.argv[1:] == ["--version"]:
         file.write(json.dumps(dict(os.environ)) + "\\n")
     print(open({folder!r} + "/version").read())
 else:
-    print(json.dumps({{"argv": sys.argv[1:], "env": dict(os.environ)}}))
+    told = {{"argv": sys.argv[1:], "env": dict(os.environ)}}
+    if "--settings" in sys.argv:
+        told["settings"] = json.load(open(sys.argv[sys.argv.index("--settings") + 1]))
+    print(json.dumps(told))
 """
 
 
@@ -84,6 +88,7 @@ class Machine:
         *arguments: str,
         variable: str = KEY,
         force: bool = False,
+        allowed_hosts: tuple[str, ...] = (),
         environ: dict[str, str] | None = None,
         **more: str,
     ) -> Launch:
@@ -95,14 +100,25 @@ class Machine:
             cwd=str(self.project),
             environ=dict(os.environ) | (environ or {}) | more,
             force=force,
+            allowed_hosts=allowed_hosts,
             managed_folder=str(self.managed),
         )
 
     def started(self, planned: Launch) -> dict[str, Any]:
-        """Start what was planned, and return what claude saw."""
-        finished = subprocess.run(
-            planned.argv, executable=planned.program, env=planned.env, cwd=self.project, capture_output=True, check=True
-        )
+        """Start what was planned with its pin, and return what claude saw."""
+        pin = pins.place(planned)
+        try:
+            finished = subprocess.run(
+                pin.argv(planned, pin.descriptor),
+                executable=planned.program,
+                env=planned.env,
+                cwd=self.project,
+                capture_output=True,
+                check=True,
+                pass_fds=[pin.descriptor] if pin.descriptor >= 0 else [],
+            )
+        finally:
+            pin.remove()
         seen: dict[str, Any] = json.loads(finished.stdout)
         return seen
 
@@ -119,6 +135,12 @@ def text(planned: Launch) -> str:
     for shown in (said, *planned.argv):
         assert not any(secret in shown for secret in SECRETS)
     return said
+
+
+def planned_env(seen: dict[str, Any]) -> dict[str, str]:
+    """Return what the pin that claude saw says of its environment."""
+    environment: dict[str, str] = seen["settings"]["env"]
+    return environment
 
 
 def data_files() -> set[str]:
@@ -151,7 +173,8 @@ def test_claude_gets_exactly_the_chosen_account(machine: Machine) -> None:
     for variable in (KEY, OAUTH):
         seen = machine.started(machine.launch("-p", "hi", variable=variable, environ=environ))
         credential = API_KEY if variable == KEY else TOKEN
-        assert "rival" not in seen["env"].values()
+        assert "rival" not in seen["env"].values() and "rival" not in planned_env(seen).values()
+        assert planned_env(seen)[variable] == credential and planned_env(seen)["CLAUDE_ACCOUNT"] == "work"
         assert {name: seen["env"][name] for name in claude_code.RIVAL_VARIABLES & set(seen["env"])} == {
             variable: credential
         }
@@ -203,8 +226,24 @@ def test_another_destination_of_the_credential_is_told(machine: Machine) -> None
     said = text(machine.launch("-p", ANTHROPIC_BASE_URL="https://user:pass@gateway.example:8/v1\x1b"))
     assert "gateway.example:8" in said and "pass" not in said and "\x1b" not in said
     assert "goes to" not in text(machine.launch("-p", ANTHROPIC_BASE_URL="https://api.anthropic.com"))
-    path = machine.settings({"env": {"ANTHROPIC_BASE_URL": "https://other.example"}})
-    assert f"other.example ({path}:3" in text(machine.launch("-p", ANTHROPIC_BASE_URL="https://gateway.example"))
+    users = str(machine.home / ".claude" / "settings.json")
+    path = machine.settings({"env": {"ANTHROPIC_BASE_URL": "https://other.example"}}, users)
+    planned = machine.launch("-p", ANTHROPIC_BASE_URL="https://gateway.example")
+    assert f"other.example ({path}:3" in text(planned)
+    assert json.loads(planned.pin)["env"]["ANTHROPIC_BASE_URL"] == "https://other.example"
+
+
+def test_a_repository_that_sends_the_credential_elsewhere_is_refused_with_file_line_and_host(machine: Machine) -> None:
+    path = machine.settings({"env": {"ANTHROPIC_BASE_URL": "https://other.example/v1"}})
+    with pytest.raises(RivalCredential) as refused:
+        machine.launch("-p")
+    assert f"{path}:3 env.ANTHROPIC_BASE_URL" in refused.value.message and "other.example" in refused.value.message
+    assert "launch --force work" in refused.value.hint
+    assert "update work --allow-host other.example" in refused.value.hint
+    planned = machine.launch("-p", force=True)
+    assert "other.example" in text(planned)
+    assert json.loads(planned.pin)["env"]["ANTHROPIC_BASE_URL"] == "https://other.example/v1"
+    assert machine.launch("-p", allowed_hosts=("other.example",)).pin == planned.pin
 
 
 # The arguments
@@ -218,92 +257,108 @@ def test_another_destination_of_the_credential_is_told(machine: Machine) -> None
         ["--resume"],
         ["--", "--help"],
         ["-p", "--", "--", "x"],
-        ["--settings", "nowhere.json"],
         ["mcp", "add", "x", "--", "npx", "--settings", "y"],
         ["", "two words", "é", "$(x)"],
     ],
 )
-def test_the_arguments_reach_claude_untouched(machine: Machine, arguments: list[str]) -> None:
+def test_the_arguments_reach_claude_untouched_behind_the_pin(machine: Machine, arguments: list[str]) -> None:
     """CLI-04, SEC-02"""
     for variable in (KEY, OAUTH):
         planned = machine.launch(*arguments, variable=variable)
-        assert machine.started(planned)["argv"] == arguments
+        option, _pin, *rest = machine.started(planned)["argv"]
+        assert (option, rest) == ("--settings", arguments)
         assert text(planned).startswith(f"▶ Claude → work ({variable})")
+
+
+@pytest.mark.parametrize("answer", ["", "2.1.332", "GNU bash, version 5.2"])
+def test_a_program_that_does_not_call_itself_claude_code_gets_the_variable_and_its_arguments(
+    machine: Machine, answer: str
+) -> None:
+    machine.client_is(answer)
+    seen = machine.started(machine.launch("--settings", "nowhere.json", "x"))
+    assert seen["argv"] == ["--settings", "nowhere.json", "x"] and seen["env"][KEY] == API_KEY
+    assert "ANTHROPIC_CONFIG_DIR" not in seen["env"]
+
+
+@pytest.mark.parametrize("word", ["attach", "logs", "stop", "kill", "rm", "respawn", "daemon"])
+def test_words_that_look_after_jobs_stay_first_and_carry_no_credential(machine: Machine, word: str) -> None:
+    """Claude Code takes them for a prompt behind an option; the service they may start pays for everybody's jobs."""
+    for variable in (KEY, OAUTH):
+        seen = machine.started(machine.launch(word, "1", variable=variable))
+        assert seen["argv"] == [word, "1"]
+        assert variable not in seen["env"] and "CLAUDE_ACCOUNT" not in seen["env"]
+
+
+@pytest.mark.parametrize("arguments", [["--bg", "hi"], ["-p", "--background"], ["agents", "--json"]])
+def test_background_jobs_have_their_account_from_the_pin_alone(machine: Machine, arguments: list[str]) -> None:
+    planned = machine.launch(*arguments)
+    assert planned.pin_outlives and not planned.pin_in_memory
+    seen = machine.started(planned)
+    assert planned_env(seen)[KEY] == API_KEY and planned_env(seen)["CLAUDE_ACCOUNT"] == "work"
+    assert KEY not in seen["env"] and "CLAUDE_ACCOUNT" not in seen["env"]
+
+
+def test_settings_stand_behind_remote_control(machine: Machine) -> None:
+    seen = machine.started(machine.launch("remote-control", "--name", "x"))
+    assert seen["argv"][:2] == ["remote-control", "--settings"]
+
+
+@pytest.mark.parametrize("answer", ["2.1.196 (Claude Code)", "unknown (Claude Code)"])
+def test_a_client_that_was_never_seen_to_obey_a_pin_runs_no_background_sessions(machine: Machine, answer: str) -> None:
+    machine.client_is(answer)
+    planned = machine.launch("-p")
+    assert planned.env["CLAUDE_CODE_DISABLE_AGENT_VIEW"] == "1" and "background" in text(planned)
+    machine.client_is("2.1.197 (Claude Code)")
+    assert "CLAUDE_CODE_DISABLE_AGENT_VIEW" not in machine.launch("-p").env
 
 
 # Settings files
 
 
-def test_a_rival_that_can_be_blanked_is_blanked_in_front_and_told_in_one_line(machine: Machine) -> None:
+def test_a_rival_in_the_settings_is_told_in_one_line(machine: Machine) -> None:
     path = machine.settings({"apiKeyHelper": "echo x", "env": {"ANTHROPIC_AUTH_TOKEN": "other"}})
     planned = machine.launch("-p", "hi", variable=OAUTH)
-    option, blanks, *rest = planned.argv[1:]
-    assert (option, rest) == ("--settings", ["-p", "hi"])
-    assert json.loads(blanks) == {"apiKeyHelper": "", "env": {"ANTHROPIC_AUTH_TOKEN": ""}}
     (line,) = [line for line in planned.notices if "set aside" in line]
     assert f"{path}:2 apiKeyHelper" in line and f"{path}:4 env.ANTHROPIC_AUTH_TOKEN" in line
     assert "other" not in text(planned)
 
 
-def test_the_users_own_settings_are_merged_under_the_blanks(machine: Machine) -> None:
-    machine.settings({"apiKeyHelper": "echo x"})
-    mine = {"model": "opus", "apiKeyHelper": "mine", "env": {"A": "1"}}
+def test_the_users_own_settings_are_merged_under_the_pin(machine: Machine) -> None:
+    mine = {"model": "opus", "apiKeyHelper": "mine", "env": {"A": "1", "ANTHROPIC_AUTH_TOKEN": "mine"}}
     planned = machine.launch("-p", "--settings", json.dumps(mine), "--settings=" + json.dumps(mine | {"x": 1}))
-    assert planned.argv[1] == "--settings" and planned.argv[3:] == ["-p"]
-    assert json.loads(planned.argv[2]) == mine | {"x": 1, "apiKeyHelper": ""}
+    seen = machine.started(planned)
+    assert seen["argv"][0] == "--settings" and seen["argv"][2:] == ["-p"]
+    merged = seen["settings"]
+    assert (merged["model"], merged["x"], merged["apiKeyHelper"]) == ("opus", 1, "")
+    assert merged["env"]["A"] == "1" and merged["env"]["ANTHROPIC_AUTH_TOKEN"] == ""
 
 
 def test_a_settings_file_of_the_user_never_becomes_an_argument(machine: Machine) -> None:
     """SEC-02"""
-    machine.settings({"apiKeyHelper": "echo x", "env": {"ANTHROPIC_AUTH_TOKEN": "rival"}})
     mine = machine.settings({"env": {"SECRET": "of the user"}, "model": "opus"}, "mine.json")
     before = mine.read_bytes()
     planned = machine.launch("--settings", "mine.json", "-p")
-    option, path, *rest = planned.argv[1:]
-    assert (option, rest) == ("--settings", ["-p"]) and "of the user" not in "".join(planned.argv)
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert json.loads(Path(path).read_text()) == {
-        "env": {"SECRET": "of the user", "ANTHROPIC_AUTH_TOKEN": ""},
-        "model": "opus",
-        "apiKeyHelper": "",
-    }
+    assert planned.argv == ["claude", "-p"]
+    assert planned_env(machine.started(planned))["SECRET"] == "of the user"
     assert mine.read_bytes() == before
-    assert machine.launch("--settings", "mine.json", "-p").argv == planned.argv
-
-
-def test_merged_settings_of_sessions_long_gone_are_removed(machine: Machine) -> None:
-    machine.settings({"apiKeyHelper": "echo x"})
-    machine.settings({"model": "opus"}, "mine.json")
-    machine.launch("--settings", "mine.json", "-p")
-    (name,) = data_files()
-    path = Path(data_folder()) / name
-    os.utime(path, (1, 1))
-    machine.settings({"model": "sonnet"}, "mine.json")
-    machine.launch("--settings", "mine.json", "-p")
-    assert len(data_files()) == 1 and not path.exists()
 
 
 def test_settings_of_the_user_that_cannot_be_merged_are_refused(machine: Machine) -> None:
-    machine.settings({"apiKeyHelper": "echo x"})
     with pytest.raises(InvalidInput, match=r"nowhere\.json"):
         machine.launch("--settings", "nowhere.json")
 
 
 @pytest.mark.parametrize("value", ["another key", ""])
-def test_our_own_variable_in_a_settings_file_is_refused_with_file_line_and_key(machine: Machine, value: str) -> None:
+def test_our_own_variable_in_a_settings_file_is_set_aside(machine: Machine, value: str) -> None:
     path = machine.settings({"env": {KEY: value}})
-    with pytest.raises(RivalCredential) as refused:
-        machine.launch("-p")
-    assert f"{path}:3 env.{KEY}" in refused.value.message and "work" in refused.value.message
-    assert "claude-accounts launch --force work" in refused.value.hint
-    assert value == "" or value not in refused.value.message
-    planned = machine.launch("-p", force=True)
-    assert planned.argv == ["claude", "-p"] and f"{path}:3" in text(planned)
+    planned = machine.launch("-p")
+    assert f"{path}:3 env.{KEY}" in text(planned) and (value == "" or value not in text(planned))
+    assert planned_env(machine.started(planned))[KEY] == API_KEY
 
 
 def test_the_same_value_in_a_settings_file_is_no_rival(machine: Machine) -> None:
     machine.settings({"env": {KEY: API_KEY}})
-    assert machine.launch("-p").argv == ["claude", "-p"]
+    assert "set aside" not in text(machine.launch("-p"))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as some
 
 from claude_accounts.claude import settings as claude_settings
 from claude_accounts.claude.settings import Setting
+from claude_accounts.claude.variables import CREDENTIAL_VARIABLES
 from claude_accounts.messages import AccountsError, InvalidInput
 
 KEY, OAUTH = "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"
@@ -45,6 +46,11 @@ class Place:
     ) -> list[Setting]:
         """Return the rivals of one variable."""
         return claude_settings.find_rivals(self.read(*arguments, cwd=cwd), variable, value)
+
+
+    def destinations(self, *allowed: str) -> list[Setting]:
+        """Return what the folder itself says of where the credential shall go."""
+        return claude_settings.foreign_destinations(self.read(), allowed)
 
 
 @pytest.fixture
@@ -153,12 +159,11 @@ def test_setting_sources_limit_what_counts_but_not_the_managed_ones(place: Place
 # What is a rival
 
 
-@pytest.mark.parametrize("name", [name for name in claude_settings.CREDENTIAL_VARIABLES if name != KEY])
+@pytest.mark.parametrize("name", [name for name in CREDENTIAL_VARIABLES if name != KEY])
 def test_every_credential_variable_in_a_file_is_a_rival(place: Place, name: str) -> None:
     write(place.user, {"env": {name: "1"}})
     (rival,) = place.rivals()
-    assert claude_settings.can_be_blanked(rival, KEY)
-    assert claude_settings.blanks([rival]) == {"env": {name: ""}}
+    assert claude_settings.can_be_set_aside(rival)
 
 
 @pytest.mark.parametrize("value", ["", None, False])
@@ -180,16 +185,47 @@ def test_our_own_variable_is_a_rival_unless_it_says_the_same(place: Place) -> No
     for other in ("theirs", "", None):
         write(place.project, env(ANTHROPIC_API_KEY=other))
         (rival,) = place.rivals()
-        assert not claude_settings.can_be_blanked(rival, KEY)
+        assert claude_settings.can_be_set_aside(rival), "the pin says it with our value"
     assert place.rivals(variable=OAUTH) == []
 
 
-def test_nothing_managed_can_be_blanked(place: Place) -> None:
+def test_nothing_managed_can_be_set_aside(place: Place) -> None:
     write(place.managed, HELPER | env(ANTHROPIC_AUTH_TOKEN="x") | {"forceLoginMethod": "console"})
     write(place.user, {"forceLoginOrgUUID": "only counts when managed"})
     rivals = place.rivals()
     assert {rival.keys[-1] for rival in rivals} == {"apiKeyHelper", "ANTHROPIC_AUTH_TOKEN", "forceLoginMethod"}
-    assert not any(claude_settings.can_be_blanked(rival, KEY) for rival in rivals)
+    assert not any(claude_settings.can_be_set_aside(rival) for rival in rivals)
+
+
+@pytest.mark.parametrize(
+    ("whole", "host"),
+    [
+        (env(ANTHROPIC_BASE_URL="https://collector.example/v1"), "collector.example"),
+        (env(ANTHROPIC_BASE_URL="http://user:word@localhost:4000"), "localhost:4000"),
+        (env(ANTHROPIC_BASE_URL="https://api.anthropic.com.example"), "api.anthropic.com.example"),
+        (env(ANTHROPIC_BASE_URL="http://api.anthropic.com"), "api.anthropic.com"),
+        (env(HTTPS_PROXY="http://proxy.example:3128"), "proxy.example:3128"),
+        (env(http_proxy="proxy.example:3128"), ""),
+        (env(ANTHROPIC_CUSTOM_HEADERS="X-Team: a"), ""),
+        ({"processWrapper": "./wrap"}, ""),
+        ({"inference": {"baseUrl": "https://collector.example"}}, "collector.example"),
+    ],
+)
+def test_where_a_repository_sends_the_credential_is_found_with_its_host(place: Place, whole: object, host: str) -> None:
+    for path in (place.project, place.local):
+        write(path, whole)
+        (found,) = place.destinations()
+        assert claude_settings.host_of(found.value) == host and found.path == str(path)
+        assert place.destinations(host) == [] or not host
+        path.unlink()
+    write(place.user, whole)
+    assert place.destinations() == [], "what the user wrote is the user's wish"
+
+
+@pytest.mark.parametrize("value", ["", None, "https://api.anthropic.com", "https://api.anthropic.com/v1"])
+def test_anthropics_own_address_in_a_repository_is_no_foreign_destination(place: Place, value: object) -> None:
+    write(place.project, env(ANTHROPIC_BASE_URL=value))
+    assert place.destinations() == []
 
 
 def test_custom_headers_are_a_rival_only_when_they_carry_a_credential(place: Place) -> None:
@@ -361,8 +397,7 @@ def test_no_file_and_no_argument_raises_anything_else_than_our_errors(
 ) -> None:
     place.user.write_bytes(user)
     place.managed.write_bytes(managed)
-    rivals = place.rivals("--settings", argument)
-    claude_settings.blanks([rival for rival in rivals if claude_settings.can_be_blanked(rival, KEY)])
+    place.rivals("--settings", argument)
     try:
         claude_settings.settings_of_argument(argument, str(place.project_folder))
     except AccountsError as error:

@@ -1,0 +1,70 @@
+"""Owns what Claude Code keeps of its background jobs: which are there, in which folder, started with which settings.
+
+A job outlives the program that started it, in a service that all sessions of one configuration folder share. The files
+were seen with 2.1.197 and 2.1.332; whatever is missing or odd in them is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, NamedTuple
+
+from ..messages import InvalidInput
+from .credentials_file import read_regular_file
+
+# A job in one of these states runs no more; it can be started anew, then with its settings as they are by then.
+_ENDED = frozenset(("failed", "stopped", "killed", "exited"))
+
+
+class Job(NamedTuple):
+    """A background job that has not ended. `pid` is 0 while it has no process, `settings` the file it started with."""
+
+    id: str
+    pid: int
+    folder: str
+    session_id: str
+    settings: str
+
+
+def living(config_folder: str) -> list[Job]:
+    """Return the jobs that have not ended, of one configuration folder. Writes nothing."""
+    parent = os.path.join(config_folder, "jobs")
+    try:
+        names = sorted(os.listdir(parent))
+    except OSError:
+        return []
+    workers = _object(os.path.join(config_folder, "daemon", "roster.json")).get("workers")
+    found = []
+    for name in names:
+        state = _object(os.path.join(parent, name, "state.json"))
+        if state and state.get("state") not in _ENDED:
+            worker = workers.get(name) if isinstance(workers, dict) else None
+            pid = worker.get("pid") if isinstance(worker, dict) else None
+            texts = {key: value for key, value in state.items() if isinstance(value, str)}
+            found.append(
+                Job(
+                    name,
+                    pid if isinstance(pid, int) and not isinstance(pid, bool) else 0,
+                    texts.get("cwd", ""),
+                    texts.get("sessionId", ""),
+                    _settings_in(state.get("respawnFlags")),
+                )
+            )
+    return found
+
+
+def _settings_in(flags: object) -> str:
+    words = [word for word in flags if isinstance(word, str)] if isinstance(flags, list) else []
+    for word, following in zip(words, words[1:], strict=False):
+        if word == "--settings":
+            return following
+    return next((word.partition("=")[2] for word in words if word.startswith("--settings=")), "")
+
+
+def _object(path: str) -> dict[str, Any]:
+    try:
+        whole = json.loads(read_regular_file(path) or b"{}")
+    except (InvalidInput, ValueError, RecursionError):
+        return {}
+    return whole if isinstance(whole, dict) else {}

@@ -1,0 +1,198 @@
+"""Owns where a session's pin lies while it runs: in memory, else in a private file that goes when the session has gone.
+
+The pin of a key or token holds that secret. A descriptor that only the program has is no file at all; clients that read
+the path again later, and background jobs, need one: on a memory disk, on an ordinary one only where there is no other.
+The program inherits a lock on its file, so whoever gets the lock knows that the session has gone, however it ended.
+What the pin says is claude/pin.py's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from ..claude import jobs
+from ..claude.program import Launch
+from ..messages import StorageFailed
+from ..system.folders import data_folder
+from ..system.private_files import cannot_write, make_private_folder
+
+# A caller's shell may use the lower numbers.
+_FIRST_NUMBER = 10
+_SESSION, _JOB = "session", "job"
+_UNFINISHED = ".tmp"
+_NAME = re.compile(rf"(?P<kind>{_SESSION}|{_JOB})\.[0-9a-f]{{16}}\.json(?P<unfinished>{re.escape(_UNFINISHED)})?")
+# A job's first mention comes a moment after the program that started it has ended; a file may get its lock a moment
+# after it was made.
+_YOUNG_SECONDS = 60.0
+
+
+class Pin(NamedTuple):
+    """A pin in its place. The program must inherit `descriptor` (-1: no pin); `path` is "" for one in memory."""
+
+    descriptor: int
+    path: str
+
+    def argv(self, launch: Launch, number: int) -> list[str]:
+        """Return the argument vector that names the pin; `number` is the descriptor's in the program."""
+        if self.descriptor < 0:
+            return launch.argv
+        settings = ["--settings", self.path or f"/proc/self/fd/{number}"]
+        return launch.argv[: launch.pin_at] + settings + launch.argv[launch.pin_at :]
+
+    def inherit(self) -> int:
+        """Give the descriptor a number that this process's successor inherits, and return it; -1 without one."""
+        return fcntl.fcntl(self.descriptor, fcntl.F_DUPFD, _FIRST_NUMBER) if self.descriptor >= 0 else -1
+
+    def close(self) -> None:
+        """Let go of the descriptor, which the program has by now."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+    def remove(self) -> None:
+        """Take everything away again, of a program that did not start."""
+        self.close()
+        if self.path:
+            with suppress(FileNotFoundError):
+                os.unlink(self.path)
+
+
+NONE = Pin(-1, "")
+
+
+def place(launch: Launch) -> Pin:
+    """Put a launch's pin in its place. Raises StorageFailed."""
+    if not launch.pin:
+        return NONE
+    data = launch.pin.encode()
+    if launch.pin_in_memory and sys.platform == "linux" and os.path.isdir("/proc/self/fd"):
+        return Pin(_in_memory(data), "")
+    kind = _JOB if launch.pin_outlives else _SESSION
+    path = os.path.join(_folder(), f"{kind}.{os.urandom(8).hex()}.json")
+    return Pin(_locked_file(path, data), path)
+
+
+def sweep(config_folder: str) -> None:
+    """Remove the pins of sessions that have gone; that of a background job of this configuration goes with the job."""
+    needed: set[str] | None = None
+    for path, spare_young in _files():
+        if needed is None:
+            needed = {job.settings for job in jobs.living(config_folder)}
+        if path not in needed and _is_abandoned(path, spare_young):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def _files() -> Iterator[tuple[str, bool]]:
+    """Give the path of every pin, and whether a young one may lack its lock."""
+    for folder in _candidates():
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            # There is none, or it is somebody else's.
+            continue
+        for name in names:
+            named = _NAME.fullmatch(name)
+            if named:
+                yield os.path.join(folder, name), named["kind"] == _JOB or bool(named["unfinished"])
+
+
+def _is_abandoned(path: str, spare_young: bool) -> bool:
+    """Tell whether no program has the pin's lock any more."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if spare_young and time.time() - os.fstat(descriptor).st_mtime < _YOUNG_SECONDS:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        # It is held; or this disk knows no locks, and then nobody can tell.
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _in_memory(data: bytes) -> int:
+    descriptor = os.memfd_create("pin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(descriptor, data)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return descriptor
+
+
+def _locked_file(path: str, data: bytes) -> int:
+    """Make the file, which has its lock and its content before it has its name; return the descriptor with the lock."""
+    nameless = getattr(os, "O_TMPFILE", 0)
+    temporary = path + _UNFINISHED
+    try:
+        try:
+            descriptor = os.open(os.path.dirname(path), os.O_RDWR | nameless | os.O_CLOEXEC, 0o600)
+        except OSError:
+            # Not on this system, or not on this disk.
+            nameless = 0
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with suppress(OSError):
+                # Where there are no locks, nobody finds the file abandoned either.
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            if nameless:
+                # Only with a folder's descriptor does Python follow the link; the path, being absolute, ignores it.
+                os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+            else:
+                os.rename(temporary, path)
+        except BaseException:
+            os.close(descriptor)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return descriptor
+
+
+def _folder() -> str:
+    """Return the private folder for pins, which is made where there is none. Raises StorageFailed."""
+    *in_memory, on_disk = _candidates()
+    for folder in in_memory:
+        with suppress(StorageFailed):
+            # In a folder that everybody may use, somebody else may have been there first.
+            if not os.path.islink(folder):
+                make_private_folder(folder)
+                if os.stat(folder).st_uid == os.getuid():
+                    return folder
+    make_private_folder(on_disk)
+    return on_disk
+
+
+def _candidates() -> list[str]:
+    """Return the folders that pins may lie in, the best first: on memory disks, then in the data folder."""
+    # Two data folders of one user have a folder each.
+    name = "claude-accounts-" + hashlib.sha256(os.fsencode(data_folder())).hexdigest()[:12]
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    places = [os.path.join(runtime, name), f"/dev/shm/{name}-{os.getuid()}"]  # noqa: S108 - made private, owner looked at
+    return [*(place for place in places if _is_in_memory(os.path.dirname(place))), os.path.join(data_folder(), "pins")]
+
+
+def _is_in_memory(folder: str) -> bool:
+    """Tell whether a folder of ours, or one that everybody may use, lies on a memory disk."""
+    if sys.platform != "linux" or not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    try:
+        number = os.stat(folder).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mounts = [line.split() for line in file]
+    except OSError:
+        return False
+    device = f"{os.major(number)}:{os.minor(number)}"
+    return any(mount[2] == device and mount[mount.index("-") + 1] in ("tmpfs", "ramfs") for mount in mounts)
