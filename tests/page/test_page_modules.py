@@ -7,7 +7,7 @@ import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-STATIC = Path(__file__).resolve().parent.parent / "static"
+STATIC = Path(__file__).resolve().parents[2] / "static"
 SCRIPTS = STATIC / "js"
 SOURCES = {path.relative_to(SCRIPTS).as_posix(): path.read_text() for path in sorted(SCRIPTS.rglob("*.js"))}
 # A plain script that the page runs before any module.
