@@ -150,7 +150,8 @@ def _runs(row: sqlite3.Row) -> bool:
 
 def _jobs_of(row: sqlite3.Row) -> list[tuple[int, str]]:
     """Return (pid, folder) of the background jobs that are held by this record's pin; pid 0: no process now."""
-    return [(job.pid, job.folder) for job in jobs.living(row["config_folder"]) if job.settings == row["pin"]]
+    found = jobs.listed(row["config_folder"])
+    return [(job.pid, job.folder) for job in found if job.settings == row["pin"] and not job.ended]
 
 
 def _is_alive(pid: int, started: str) -> bool:

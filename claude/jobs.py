@@ -13,22 +13,22 @@ from typing import Any, NamedTuple
 from ..messages import InvalidInput
 from .credentials_file import read_regular_file
 
-# A job in one of these states runs no more; it can be started anew, then with its settings as they are by then.
 _ENDED = frozenset(("failed", "stopped", "killed", "exited"))
 
 
 class Job(NamedTuple):
-    """A background job that has not ended. `pid` is 0 while it has no process, `settings` the file it started with."""
+    """A background job. `pid` is 0 while it has no process, `settings` the file that it reads at every start."""
 
     id: str
+    ended: bool
     pid: int
     folder: str
     session_id: str
     settings: str
 
 
-def living(config_folder: str) -> list[Job]:
-    """Return the jobs that have not ended, of one configuration folder. Writes nothing."""
+def listed(config_folder: str) -> list[Job]:
+    """Return the jobs of one configuration folder; one that has ended can be started anew. Writes nothing."""
     parent = os.path.join(config_folder, "jobs")
     try:
         names = sorted(os.listdir(parent))
@@ -38,13 +38,14 @@ def living(config_folder: str) -> list[Job]:
     found = []
     for name in names:
         state = _object(os.path.join(parent, name, "state.json"))
-        if state and state.get("state") not in _ENDED:
+        if state:
             worker = workers.get(name) if isinstance(workers, dict) else None
             pid = worker.get("pid") if isinstance(worker, dict) else None
             texts = {key: value for key, value in state.items() if isinstance(value, str)}
             found.append(
                 Job(
                     name,
+                    state.get("state") in _ENDED,
                     pid if isinstance(pid, int) and not isinstance(pid, bool) else 0,
                     texts.get("cwd", ""),
                     texts.get("sessionId", ""),

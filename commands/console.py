@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..messages import InvalidInput, _, say, warn
+from ..messages import InvalidInput, _, printable, say, warn
 
 if TYPE_CHECKING:
     import argparse
@@ -64,6 +64,26 @@ def read_secret(given: str | None, prompt: str, option: str) -> str:
     except EOFError as error:
         say("")
         raise InvalidInput(_("nothing was typed")) from error
+
+
+def chosen(question: str, ways: list[str]) -> int:
+    """Ask on the terminal which of the numbered ways it shall be, and return its number; Enter is the first.
+
+    Raises InvalidInput for an answer that is none of them.
+    """
+    say(question)
+    for number, way in enumerate(ways, 1):
+        say(f"  {number}  {way}")
+    sys.stderr.write(_("Which? [1]") + " ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        say("")
+        raise InvalidInput(_("nothing was typed"))
+    answer = line.strip() or "1"
+    if answer not in {str(number) for number in range(1, len(ways) + 1)}:
+        raise InvalidInput(_("{answer} is none of them", answer=repr(printable(answer)[:20])))
+    return int(answer)
 
 
 def confirmed(question: str, *, default: bool = False) -> bool:

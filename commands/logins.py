@@ -11,7 +11,7 @@ from ..accounts import sessions as running_sessions
 from ..accounts.clocks import time_left
 from ..claude import credentials_file, private_login, program as claude_code
 from ..messages import AccountsError, InvalidInput, NotFound, _, plural, printable, say
-from .console import add_command, confirmed, keep_aliases_current
+from .console import add_command, chosen, keep_aliases_current
 
 if TYPE_CHECKING:
     import argparse
@@ -56,12 +56,12 @@ def login(arguments: argparse.Namespace) -> None:
         raise InvalidInput(
             _("{name} is {kind}", name=name, kind=_("an API key account")), f"claude-accounts update {name} --key -"
         )
-    durable = _wants_durable(existing, arguments)
+    found = None if arguments.new else credentials_file.read_login(credentials_file.store_folder(os.environ))
+    durable = _wants_durable(existing, arguments, found)
     # A login that renews itself must have no second owner: Claude Code's own one is never taken for it.
     asked = arguments.new or durable
-    found = None if asked else credentials_file.read_login(credentials_file.store_folder(os.environ))
-    private = found is None
-    if found is None:
+    private = found is None or durable
+    if found is None or durable:
         found = _private_login(name, asked=asked)
     account = existing or db.add_account(name, db.OAUTH)
     try:
@@ -77,17 +77,28 @@ def login(arguments: argparse.Namespace) -> None:
     _describe_login(account, private)
 
 
-def _wants_durable(existing: db.Account | None, arguments: argparse.Namespace) -> bool:
-    """Tell which way the account's sessions shall get their login; a person is asked once, with the first login."""
+def _wants_durable(
+    existing: db.Account | None, arguments: argparse.Namespace, living: credentials_file.Login | None
+) -> bool:
+    """Tell which way the account's sessions shall get their login; a person is asked once, with the first login.
+
+    `living` is what Claude Code itself is signed in with, which a script gets as it always did.
+    """
     if arguments.durable or arguments.injected:
         return bool(arguments.durable)
     if existing and (existing.durable or existing.masked_key):
         return existing.durable
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    say(_("A session can renew its login by itself, for weeks, in a private store of this account (recommended);"))
-    say(_("or it gets one access token, and ends with it after about 8 hours."))
-    return confirmed(_("Shall sessions renew the login themselves?"), default=True)
+    first = _("sign in for this account alone: its sessions renew the login themselves, for weeks (recommended)")
+    if living is not None:
+        whose = printable(living.email) or _("somebody")
+        second = _(
+            "take the login that Claude Code has now ({whose}): a session ends with its token, in hours", whose=whose
+        )
+    else:
+        second = _("sign in, and give each session one token: it ends with it after about 8 hours")
+    return chosen(_("How shall {name} sign in?", name=printable(arguments.name)), [first, second]) == 1
 
 
 def refresh(arguments: argparse.Namespace) -> int:

@@ -80,11 +80,14 @@ def place(launch: Launch) -> Pin:
 
 
 def sweep(config_folder: str) -> None:
-    """Remove the pins of sessions that have gone; that of a background job of this configuration goes with the job."""
+    """Remove the pins of sessions that have gone; that of a background job of this configuration goes with the job.
+
+    Not before: 2.1.197 starts a job whose pin has gone with whatever else it finds.
+    """
     needed: set[str] | None = None
     for path, spare_young in _files():
         if needed is None:
-            needed = {job.settings for job in jobs.living(config_folder)}
+            needed = {job.settings for job in jobs.listed(config_folder)}
         if path not in needed and _is_abandoned(path, spare_young):
             with suppress(FileNotFoundError):
                 os.unlink(path)

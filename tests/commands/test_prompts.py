@@ -229,7 +229,7 @@ with open(os.environ["CLAUDE_CONFIG_DIR"] + "/.credentials.json", "w") as file:
     assert names(cli) == ["client"]
     assert not db.find_account("client").durable
     with person("login", "third") as somebody:
-        somebody.reads("[Y/n] ")
+        somebody.reads("Which? [1] ")
         somebody.types("\r")
         somebody.reads("Paste code here: ")
         somebody.types("right\r")
@@ -239,6 +239,6 @@ with open(os.environ["CLAUDE_CONFIG_DIR"] + "/.credentials.json", "w") as file:
     # Once chosen, it is not asked again.
     with person("login", "third") as somebody:
         somebody.reads("Paste code here: ")
-        assert "[Y/n]" not in somebody.seen
+        assert "Which?" not in somebody.seen
         somebody.types("right\r")
         assert somebody.waits() == 0

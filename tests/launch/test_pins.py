@@ -92,6 +92,9 @@ def test_the_pin_of_a_background_job_stays_until_the_job_has_gone(runtime: str, 
     assert os.path.exists(pin.path)
     (job / "state.json").write_text(json.dumps(state | {"state": "stopped"}))
     pins.sweep(str(config))
+    assert os.path.exists(pin.path), "it can be started anew, and would then find another account"
+    (job / "state.json").unlink()
+    pins.sweep(str(config))
     assert not os.path.exists(pin.path)
 
 
