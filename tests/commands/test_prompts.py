@@ -212,8 +212,8 @@ with open(os.environ["CLAUDE_CONFIG_DIR"] + "/.credentials.json", "w") as file:
 """,
     )
     with person("login", "client", "--new") as somebody:
-        somebody.reads("[Y/n] ")
-        somebody.types("n\r")
+        somebody.reads("Which? [1] ")
+        somebody.types("2\r")
         somebody.reads("Paste code here: ")
         somebody.types("right\r")
         somebody.reads("Token captured")
@@ -242,3 +242,34 @@ with open(os.environ["CLAUDE_CONFIG_DIR"] + "/.credentials.json", "w") as file:
         assert "Which?" not in somebody.seen
         somebody.types("right\r")
         assert somebody.waits() == 0
+
+
+def test_with_a_login_in_claude_code_one_question_offers_a_login_of_its_own_first(
+    cli: Cli, program_folder: Path, home: Path
+) -> None:
+    login = {"accessToken": "sk-ant-oat01-" + "l" * 40, "refreshToken": "sk-ant-ort01-" + "l" * 40}
+    (home / ".claude").mkdir()
+    (home / ".claude" / ".credentials.json").write_text(
+        json.dumps({"claudeAiOauth": login | {"expiresAt": 4102444800000, "scopes": ["user:inference"]}})
+    )
+    write_program(program_folder / "claude", "#!/bin/sh\necho signing in for itself; exit 1\n")
+    with person("login", "client") as somebody:
+        somebody.reads("Which? [1] ")
+        somebody.types("\r")
+        somebody.reads("signing in for itself")
+        assert somebody.waits() == 1
+    with person("login", "client") as somebody:
+        somebody.reads("Which? [1] ")
+        somebody.types("2\r")
+        somebody.reads("Token captured")
+        assert somebody.waits() == 0
+    account = db.find_account("client")
+    assert not account.durable and account.masked_key.endswith("llllll")
+    with person("login", "other") as somebody:
+        somebody.reads("Which? [1] ")
+        somebody.types("both\r")
+        somebody.reads("is none of them")
+        assert somebody.waits() == 1
+    assert names(cli) == ["client"]
+    assert cli("login", "script").returncode == 0, "without a terminal it is captured, as ever"
+    assert not db.find_account("script").durable
