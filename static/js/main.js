@@ -1,25 +1,28 @@
 /** Owns the order of things: language, who is there, which view, and which act belongs to which button. */
 
-import { authStatus, handleWith, ServerAway, signOut } from "./api.js";
-import { offerTerminals, showMatches, wireAccounts } from "./accounts.js";
-import { copyCommand, refreshAll, refreshExpired, refreshOne, showRefreshAll } from "./actions.js";
+import { copyCommand, refreshAll, refreshExpired, refreshOne, showRefreshAll } from "./accounts/actions.js";
+import { focusSearch, showHealth, wireFilter } from "./accounts/filter.js";
+import { offerTerminals, showMatches, wireAccounts } from "./accounts/list.js";
 import { offerTerminalLogin, openAdd, openDelete, openEdit, openLogin, wireAccountDialogs } from "./dialogs/accounts.js";
 import { openAliases, wireAliases } from "./dialogs/aliases.js";
 import { openExport, openImport, wireBackup } from "./dialogs/backup.js";
-import { wireDialogs } from "./dialogs/dialog.js";
+import { chooseFolder, wireFolderPicker } from "./dialogs/folder_picker.js";
 import { openSecurity, wireSecurity } from "./dialogs/security.js";
-import { named, wireReveals } from "./elements.js";
-import { chooseFolder, wireFolderPicker } from "./folder_picker.js";
-import { focusSearch, showHealth, wireFilter } from "./filter.js";
-import { connect, disconnect, lost } from "./live.js";
-import { chooseLanguage, language, loadLanguage, onLanguage } from "./messages.js";
-import { findRunning, wireRunning } from "./running.js";
-import { wireSessions } from "./sessions.js";
-import { openShortcuts, wireShortcuts } from "./shortcuts.js";
-import { showEntry, showView, signInAgain, wireSignIn, wireSignInAgain } from "./sign_in.js";
-import { onAccounts, reload } from "./store.js";
-import { wireTheme } from "./theme.js";
-import { complain } from "./toasts.js";
+import { openShortcuts, wireShortcuts } from "./dialogs/shortcuts.js";
+import { showEntry, signInAgain, wireSignIn, wireSignInAgain } from "./entry/sign_in.js";
+import { wireSessions } from "./running/sessions.js";
+import { findRunning, wireRunning } from "./running/terminals.js";
+import { authStatus, handleWith, ServerAway, signOut } from "./shared/api.js";
+import { wireDialogs } from "./shared/dialog.js";
+import { named, wireReveals } from "./shared/elements.js";
+import { language } from "./shared/language.js";
+import { connect, disconnect, lost } from "./shared/live.js";
+import { chooseLanguage, loadLanguage, onLanguage } from "./shared/messages.js";
+import { wireStrength } from "./shared/passwords.js";
+import { onAccounts, reload } from "./shared/store.js";
+import { wireTheme } from "./shared/theme.js";
+import { complain } from "./shared/toasts.js";
+import { showView } from "./shared/views.js";
 
 const RETRY = 2000;
 let entered = false;
@@ -37,7 +40,7 @@ const acts = {
   "sign-out": () => void leave(),
 };
 
-/** @type {Record<string, (account: import("./api.js").Account) => void>} */
+/** @type {Record<string, (account: import("./shared/api.js").Account) => void>} */
 const accountActs = {
   open: (account) => {
     prepareTerminals();
@@ -60,6 +63,7 @@ async function start() {
 function wire() {
   wireReveals();
   wireDialogs();
+  wireStrength();
   wireSignIn(enter);
   wireSignInAgain(() => void reload().catch(complain));
   wireAccounts((act, account) => accountActs[act]?.(account));
@@ -151,7 +155,7 @@ function prepareTerminals() {
   void import("./terminal/libraries.js").then(({ loadLibraries }) => loadLibraries(vendor)).catch(() => undefined);
 }
 
-/** @param {import("./running.js").Running} running */
+/** @param {import("./running/terminals.js").Running} running */
 function attach(running) {
   openTerminal({ terminalId: running.terminal_id, accountId: running.account_id, name: running.account, cwd: running.cwd });
 }

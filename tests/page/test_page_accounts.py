@@ -357,7 +357,7 @@ def test_second_question_does_not_take_the_first_ones_answer(visitor: Visitor) -
     answers = page.evaluate(
         """async () => {
             const main = document.querySelector('script[type=module]').src;
-            const { confirmed, dialog } = await import(new URL('dialogs/dialog.js', main));
+            const { confirmed, dialog } = await import(new URL('shared/dialog.js', main));
             const first = confirmed('one', '', 'yes');
             dialog('confirm').close('no');
             const second = confirmed('two', '', 'yes');

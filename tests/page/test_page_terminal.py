@@ -85,7 +85,7 @@ for line in sys.stdin:
         say(f"said {line.strip()}\r\n")
 """
 
-CUT = "import('/static/js/live.js').then((live) => live.withSocket((socket) => socket.io.engine.close()))"
+CUT = "import('/static/js/shared/live.js').then((live) => live.withSocket((socket) => socket.io.engine.close()))"
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,15 @@
 /** Owns the dialogs about one account: add, edit, delete, sign in. */
 
-import { Refused, addAccount, captureAccount, deleteAccount, updateAccount } from "../api.js";
-import { named } from "../elements.js";
-import { clearError, onSubmit, showError, value } from "../forms.js";
-import { t } from "../messages.js";
-import { sessionsOf } from "../sessions.js";
-import { account as accountOf, reload } from "../store.js";
-import { say, sentence } from "../toasts.js";
-import { confirmed, dialog, openDialog, setTitle } from "./dialog.js";
+import { sessionsOf } from "../running/sessions.js";
+import { Refused, addAccount, captureAccount, deleteAccount, updateAccount } from "../shared/api.js";
+import { confirmed, dialog, openDialog, setTitle } from "../shared/dialog.js";
+import { named } from "../shared/elements.js";
+import { clearError, onSubmit, showError, value } from "../shared/forms.js";
+import { t } from "../shared/messages.js";
+import { account as accountOf, reload } from "../shared/store.js";
+import { say, sentence } from "../shared/toasts.js";
 
-/** @typedef {import("../api.js").Account} Account */
+/** @typedef {import("../shared/api.js").Account} Account */
 /** @typedef {(account: Account, durable: boolean) => void} StartLogin */
 
 /** @param {HTMLDialogElement} element */

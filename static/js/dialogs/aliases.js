@@ -1,12 +1,12 @@
 /** Owns the dialog of the shell aliases: view, copy, download, install. */
 
-import { request } from "../api.js";
-import { copy } from "../clipboard.js";
-import { download, named } from "../elements.js";
-import { clearError, showError } from "../forms.js";
-import { t } from "../messages.js";
-import { complain, say, sentence } from "../toasts.js";
-import { confirmed, dialog, openDialog } from "./dialog.js";
+import { request } from "../shared/api.js";
+import { copy } from "../shared/clipboard.js";
+import { confirmed, dialog, openDialog } from "../shared/dialog.js";
+import { download, named } from "../shared/elements.js";
+import { clearError, showError } from "../shared/forms.js";
+import { t } from "../shared/messages.js";
+import { complain, say, sentence } from "../shared/toasts.js";
 
 export async function openAliases() {
   const element = dialog("aliases");

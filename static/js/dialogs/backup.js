@@ -1,12 +1,12 @@
 /** Owns export and import: a warning before the one, a preview before the other. */
 
-import { request } from "../api.js";
-import { download, named } from "../elements.js";
-import { clearError, onSubmit, showError } from "../forms.js";
-import { t } from "../messages.js";
-import { all, reload } from "../store.js";
-import { say } from "../toasts.js";
-import { dialog, openDialog } from "./dialog.js";
+import { request } from "../shared/api.js";
+import { dialog, openDialog } from "../shared/dialog.js";
+import { download, named } from "../shared/elements.js";
+import { clearError, onSubmit, showError } from "../shared/forms.js";
+import { t } from "../shared/messages.js";
+import { all, reload } from "../shared/store.js";
+import { say } from "../shared/toasts.js";
 
 /** @typedef {{name: string, type: string, will: "added" | "skipped" | "refused"}} Foreseen */
 

@@ -1,16 +1,16 @@
 /** Owns the dialog of the password, the API token and the signed-in browsers. */
 
-import { request } from "../api.js";
-import { copy } from "../clipboard.js";
-import { named } from "../elements.js";
-import { clearError, onSubmit, value } from "../forms.js";
-import { ago, dateTime, t } from "../messages.js";
-import { longEnough } from "../sign_in.js";
-import { moment } from "../store.js";
-import { complain, say } from "../toasts.js";
-import { confirmed, dialog, openDialog } from "./dialog.js";
+import { request } from "../shared/api.js";
+import { copy } from "../shared/clipboard.js";
+import { confirmed, dialog, openDialog } from "../shared/dialog.js";
+import { named } from "../shared/elements.js";
+import { clearError, onSubmit, value } from "../shared/forms.js";
+import { ago, dateTime, t } from "../shared/messages.js";
+import { longEnough } from "../shared/passwords.js";
+import { moment } from "../shared/store.js";
+import { complain, say } from "../shared/toasts.js";
 
-/** @typedef {import("../api.js").Session} Session */
+/** @typedef {import("../shared/api.js").Session} Session */
 
 export function openSecurity() {
   const element = openDialog("security");

@@ -1,6 +1,6 @@
 /** Owns the colours of the terminal in both themes; every one of the sixteen is readable on its ground. */
 
-import { isDark } from "../theme.js";
+import { isDark } from "../shared/theme.js";
 
 const dark = {
   background: "#131110", foreground: "#f1ece5", cursor: "#f0a172", cursorAccent: "#131110", selectionBackground: "#5a3d2a",

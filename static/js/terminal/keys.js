@@ -1,6 +1,6 @@
 /** Owns the keys that mean something else in a browser than in a terminal. */
 
-import { copied } from "../clipboard.js";
+import { copied } from "../shared/clipboard.js";
 
 /** @typedef {import("./screen.js").Screen} Screen */
 

@@ -1,7 +1,7 @@
 /** Owns signing an account in through a terminal: the address as a button, the code as a field, the terminal behind. */
 
-import { named } from "../elements.js";
-import { t } from "../messages.js";
+import { named } from "../shared/elements.js";
+import { t } from "../shared/messages.js";
 
 /** @typedef {import("./pane.js").Pane} Pane */
 

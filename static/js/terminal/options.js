@@ -1,6 +1,6 @@
 /** Owns what the reader chose for all terminals: font size, screen reader, copying, notifications. */
 
-import { keep, kept } from "../kept.js";
+import { keep, kept } from "../shared/kept.js";
 
 const SMALLEST = 9;
 const LARGEST = 28;

@@ -1,14 +1,13 @@
 /** Owns one terminal on the page: its tab, its screen, and what it says when it ends or fails. */
 
-import { hue } from "../accounts.js";
-import { keepImage } from "../api.js";
-import { copyOf, named, setText } from "../elements.js";
-import { t, translate } from "../messages.js";
+import { keepImage } from "../shared/api.js";
+import { copyOf, named, setHue, setText } from "../shared/elements.js";
+import { t, translate } from "../shared/messages.js";
+import { showLogin, wireLogin } from "./login.js";
 import { isOn } from "./options.js";
 import { Screen } from "./screen.js";
-import { showLogin, wireLogin } from "./login.js";
 
-/** @typedef {import("../live.js").Socket} Socket */
+/** @typedef {import("../shared/live.js").Socket} Socket */
 /** @typedef {{kind: string, title: string, body: string} | null} Attention */
 /** @typedef {{accountId: string, name: string, cwd?: string, login?: boolean, durable?: boolean, anywhere?: boolean, terminalId?: string}} Wish what the pane is opened for */
 
@@ -41,7 +40,7 @@ export class Pane {
     this.tab.id = `tab-${requests}`;
     this.tab.setAttribute("aria-controls", this.element.id);
     this.element.setAttribute("aria-labelledby", this.tab.id);
-    this.tab.style.setProperty("--hue", String(hue(this.name)));
+    setHue(this.tab, this.name);
     this.tab.addEventListener("click", () => heard.chosen(this));
     /** @type {Screen | null} */
     this.screen = null;

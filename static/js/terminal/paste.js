@@ -1,8 +1,8 @@
 /** Owns pasting and dropping: control characters taken out, many lines asked about, pictures handed on as files. */
 
-import { confirmed } from "../dialogs/dialog.js";
-import { t } from "../messages.js";
-import { complain, refuse } from "../toasts.js";
+import { confirmed } from "../shared/dialog.js";
+import { t } from "../shared/messages.js";
+import { complain, refuse } from "../shared/toasts.js";
 
 /** @typedef {import("./screen.js").Screen} Screen */
 

@@ -1,9 +1,9 @@
 /** Owns one terminal emulator: bytes in, keys out, its size, and how far it has read. It knows no account and no socket. */
 
-import { copied } from "../clipboard.js";
-import { t } from "../messages.js";
-import { onTheme } from "../theme.js";
-import { complain, say } from "../toasts.js";
+import { copied } from "../shared/clipboard.js";
+import { t } from "../shared/messages.js";
+import { onTheme } from "../shared/theme.js";
+import { complain, say } from "../shared/toasts.js";
 import { colours } from "./colours.js";
 import { onKey } from "./keys.js";
 import { fontSize, isOn, onOptions } from "./options.js";

@@ -1,7 +1,7 @@
 /** Owns the bar above the terminals and the keys below: search, font size, full screen, options, a phone's keys. */
 
-import { named } from "../elements.js";
-import { translate } from "../messages.js";
+import { named } from "../shared/elements.js";
+import { translate } from "../shared/messages.js";
 import { PHONE_KEYS } from "./keys.js";
 import { changeFont, isOn, turn } from "./options.js";
 import { paste } from "./paste.js";

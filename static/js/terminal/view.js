@@ -1,20 +1,20 @@
 /** Owns the terminal view: which terminals are open in this page, which one is shown, and what the server says to each. */
 
-import { closed, dialog, openDialog } from "../dialogs/dialog.js";
-import { named } from "../elements.js";
-import { withSocket } from "../live.js";
-import { onLanguage, t } from "../messages.js";
-import { showView } from "../sign_in.js";
-import { reload } from "../store.js";
-import { complain, say } from "../toasts.js";
-import { Refused } from "../api.js";
+import { Refused } from "../shared/api.js";
+import { closed, dialog, openDialog } from "../shared/dialog.js";
+import { named } from "../shared/elements.js";
+import { withSocket } from "../shared/live.js";
+import { onLanguage, t } from "../shared/messages.js";
+import { reload } from "../shared/store.js";
+import { complain, say } from "../shared/toasts.js";
+import { showView } from "../shared/views.js";
 import { loadLibraries } from "./libraries.js";
 import { showAddress, showLogin } from "./login.js";
 import { Pane } from "./pane.js";
 import { wireTools } from "./tools.js";
 
 /** @typedef {import("./pane.js").Wish} Wish */
-/** @typedef {import("../live.js").Socket} Socket */
+/** @typedef {import("../shared/live.js").Socket} Socket */
 
 const view = /** @type {HTMLElement} */ (document.querySelector("[data-view='terminals']"));
 const tabs = named(view, "tabs");

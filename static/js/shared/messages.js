@@ -1,39 +1,33 @@
-/** Owns the words of the page: which language, its catalogue, numbers and moments in that language. */
+/** Owns the words of the page: the catalogue of its language, numbers and moments in that language. */
 
 import { request } from "./api.js";
-import { keep, kept } from "./kept.js";
+import { language, preferLanguage, preferredLanguage, setLanguage } from "./language.js";
 
-export const LANGUAGES = ["en", "fr"];
 /** @type {Record<string, string | Record<string, string>>} */
 let catalogue = {};
-let current = document.documentElement.lang === "fr" ? "fr" : "en";
 /** @type {Set<() => void>} */
 const listeners = new Set();
-
-export const language = () => current;
 
 /** Call back after each change of language. @param {() => void} listener */
 export function onLanguage(listener) {
   listeners.add(listener);
 }
 
-/** Load the reader's language: the one chosen here before, else the browser's first that we speak. */
+/** Load the catalogue of the reader's language. */
 export async function loadLanguage() {
-  const wanted = kept("language") || navigator.languages.map((code) => code.slice(0, 2)).find((code) => LANGUAGES.includes(code));
-  await speak(wanted && LANGUAGES.includes(wanted) ? wanted : "en");
+  await speak(preferredLanguage());
 }
 
 /** Change the language of the page and remember the choice. @param {string} code */
 export async function chooseLanguage(code) {
-  keep("language", code);
+  preferLanguage(code);
   await speak(code);
 }
 
 /** @param {string} code */
 async function speak(code) {
   catalogue = await request("GET", `/static/locales/${code}.json`);
-  current = code;
-  document.documentElement.lang = code;
+  setLanguage(code);
   translate(document);
   for (const template of document.querySelectorAll("template")) translate(template.content);
   for (const listener of listeners) listener();
@@ -47,7 +41,7 @@ export function t(key, values = {}) {
   const entry = catalogue[key];
   let text = key;
   if (typeof entry === "string") text = entry;
-  else if (entry) text = entry[new Intl.PluralRules(current).select(Number(values.count))] ?? entry.other ?? key;
+  else if (entry) text = entry[new Intl.PluralRules(language()).select(Number(values.count))] ?? entry.other ?? key;
   return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? String(values[name]) : place));
 }
 
@@ -67,7 +61,7 @@ export function translate(root) {
 }
 
 /** @param {number} value @param {string} unit */
-const unit = (value, unit) => new Intl.NumberFormat(current, { style: "unit", unit, unitDisplay: "short" }).format(value);
+const unit = (value, unit) => new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay: "short" }).format(value);
 
 /** Return a length of time in its two largest units, seconds only within the last hour. @param {number} milliseconds */
 export function duration(milliseconds) {
@@ -81,7 +75,7 @@ export function duration(milliseconds) {
 
 /** Return how long ago a moment was, in words. @param {number} milliseconds */
 export function ago(milliseconds) {
-  const words = new Intl.RelativeTimeFormat(current, { numeric: "auto" });
+  const words = new Intl.RelativeTimeFormat(language(), { numeric: "auto" });
   const minutes = Math.floor(milliseconds / 60000);
   if (minutes < 1) return t("just_now");
   if (minutes < 60) return words.format(-minutes, "minute");
@@ -90,7 +84,7 @@ export function ago(milliseconds) {
 }
 
 /** @param {number} moment epoch milliseconds */
-export const dateTime = (moment) => new Intl.DateTimeFormat(current, { dateStyle: "medium", timeStyle: "short" }).format(moment);
+export const dateTime = (moment) => new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(moment);
 
 /** @param {string[]} names */
-export const list = (names) => new Intl.ListFormat(current).format(names);
+export const list = (names) => new Intl.ListFormat(language()).format(names);

@@ -1,9 +1,9 @@
 /** Owns the keyboard shortcuts: one table makes both the keys and the list of them. */
 
-import { dialog, isDialogOpen, openDialog } from "./dialogs/dialog.js";
-import { named } from "./elements.js";
-import { keep, kept } from "./kept.js";
-import { t } from "./messages.js";
+import { dialog, isDialogOpen, openDialog } from "../shared/dialog.js";
+import { named } from "../shared/elements.js";
+import { keep, kept } from "../shared/kept.js";
+import { t } from "../shared/messages.js";
 
 /** @typedef {{key: string, control?: boolean, words: string, run: () => void}} Shortcut */
 

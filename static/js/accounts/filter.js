@@ -1,11 +1,11 @@
 /** Owns which accounts are looked for: the search, the type, the status. */
 
-import { named, setText } from "./elements.js";
+import { named, setText } from "../shared/elements.js";
+import { list, t } from "../shared/messages.js";
+import { all } from "../shared/store.js";
 import { urgency } from "./countdown.js";
-import { list, t } from "./messages.js";
-import { all } from "./store.js";
 
-/** @typedef {import("./api.js").Account} Account */
+/** @typedef {import("../shared/api.js").Account} Account */
 
 const search = named(document, "search", HTMLInputElement);
 const type = named(document, "type", HTMLSelectElement);

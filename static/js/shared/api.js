@@ -1,6 +1,6 @@
 /** Owns the one way to the server: every request, its errors, and what happens when the session has ended. */
 
-import { language } from "./messages.js";
+import { language } from "./language.js";
 
 /**
  * @typedef {object} Account

@@ -1,9 +1,9 @@
 /** Owns the bars of an account's limits: what Claude Code last told of them, and how long ago. */
 
-import { copyOf, named, setText } from "./elements.js";
-import { ago, dateTime, duration, t } from "./messages.js";
+import { copyOf, named, setText } from "../shared/elements.js";
+import { ago, dateTime, duration, t } from "../shared/messages.js";
 
-/** @typedef {import("./api.js").Account} Account */
+/** @typedef {import("../shared/api.js").Account} Account */
 
 /** Show the limits that still say something; a period that has started anew says nothing. @param {HTMLElement} place @param {Account} account */
 export function showUsage(place, account) {

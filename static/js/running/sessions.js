@@ -1,14 +1,13 @@
 /** Owns the list of every running claude that was started from here, in a shell or on this page. */
 
-import { listSessions } from "./api.js";
-import { hue } from "./accounts.js";
-import { copyOf, named, setText } from "./elements.js";
-import { onSecond } from "./countdown.js";
-import { withSocket } from "./live.js";
-import { ago, dateTime, duration, onLanguage, t } from "./messages.js";
-import { complain } from "./toasts.js";
+import { listSessions } from "../shared/api.js";
+import { copyOf, named, setHue, setText } from "../shared/elements.js";
+import { withSocket } from "../shared/live.js";
+import { ago, dateTime, duration, onLanguage, t } from "../shared/messages.js";
+import { onSecond } from "../shared/ticking.js";
+import { complain } from "../shared/toasts.js";
 
-/** @typedef {import("./api.js").RunningSession} RunningSession */
+/** @typedef {import("../shared/api.js").RunningSession} RunningSession */
 
 const part = named(document, "sessions-part");
 const list = named(part, "running-sessions");
@@ -47,7 +46,7 @@ function show() {
 /** @param {HTMLElement} item @param {RunningSession} session */
 function fill(item, session) {
   const now = Date.now();
-  item.style.setProperty("--hue", String(hue(session.account_name)));
+  setHue(item, session.account_name);
   setText(named(item, "session-name"), session.account_name);
   setText(named(item, "session-folder"), session.folder);
   named(item, "session-folder").title = session.folder;

@@ -29,6 +29,18 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Give the element the colour that stays with the account's name. @param {HTMLElement} element @param {string} name */
+export function setHue(element, name) {
+  element.style.setProperty("--hue", String(hue(name)));
+}
+
+/** Return a colour angle that stays with the name. @param {string} name */
+function hue(name) {
+  let sum = 7;
+  for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 360;
+  return sum;
+}
+
 /** Wire the buttons that show and hide what was typed in a field. */
 export function wireReveals() {
   for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-reveal]"))) {

@@ -1,15 +1,15 @@
 /** Owns what is done to accounts without a dialog: refresh one, all, or those that ran out; copy the launch command. */
 
-import { Refused, launchCommand, refreshAccount } from "./api.js";
-import { setBusy } from "./accounts.js";
-import { copy } from "./clipboard.js";
-import { named } from "./elements.js";
-import { t } from "./messages.js";
-import { sessionsOf } from "./sessions.js";
-import { all, reload } from "./store.js";
-import { complain, say } from "./toasts.js";
+import { sessionsOf } from "../running/sessions.js";
+import { Refused, launchCommand, refreshAccount } from "../shared/api.js";
+import { copy } from "../shared/clipboard.js";
+import { named } from "../shared/elements.js";
+import { t } from "../shared/messages.js";
+import { all, reload } from "../shared/store.js";
+import { complain, say } from "../shared/toasts.js";
+import { setBusy } from "./list.js";
 
-/** @typedef {import("./api.js").Account} Account */
+/** @typedef {import("../shared/api.js").Account} Account */
 
 /** A browser opens six connections at most; two are left for everything else. */
 const AT_ONCE = 4;

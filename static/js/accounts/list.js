@@ -1,14 +1,15 @@
 /** Owns the list of accounts: cards or rows, patched by key, and grown while it is scrolled. */
 
-import { copyOf, named, setIcon, setText } from "./elements.js";
-import { onSecond, showEnd, showLastUse, showLoginEnd, urgency } from "./countdown.js";
+import { copyOf, named, setHue, setIcon, setText } from "../shared/elements.js";
+import { keep, kept } from "../shared/kept.js";
+import { onLanguage, t, translate } from "../shared/messages.js";
+import { account as accountOf, all, onAccounts } from "../shared/store.js";
+import { onSecond } from "../shared/ticking.js";
+import { showEnd, showLastUse, showLoginEnd, urgency } from "./countdown.js";
 import { chosenStatus, matching } from "./filter.js";
-import { keep, kept } from "./kept.js";
 import { showUsage } from "./usage.js";
-import { onLanguage, t, translate } from "./messages.js";
-import { account as accountOf, all, onAccounts } from "./store.js";
 
-/** @typedef {import("./api.js").Account} Account */
+/** @typedef {import("../shared/api.js").Account} Account */
 
 /** So many accounts enter the page at first, and again each time its end comes into view. */
 const STEP = 24;
@@ -122,7 +123,7 @@ function newElement(id) {
 /** @param {HTMLElement} element @param {Account} account */
 function fill(element, account) {
   element.dataset.status = account.status;
-  element.style.setProperty("--hue", String(hue(account.name)));
+  setHue(element, account.name);
   setText(/** @type {HTMLElement} */ (element.querySelector(".avatar")), initials(account.name));
   setText(named(element, "name"), account.name);
   named(element, "name").title = account.name;
@@ -213,11 +214,4 @@ function kind(account) {
 function initials(name) {
   const [first = "", second = ""] = name.split("-");
   return second ? first.charAt(0) + second.charAt(0) : first.slice(0, 2);
-}
-
-/** Return a colour angle that stays with the name. @param {string} name */
-export function hue(name) {
-  let sum = 7;
-  for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 360;
-  return sum;
 }

@@ -1,6 +1,6 @@
 /** Owns copying to the clipboard, where the browser allows it and where it does not. */
 
-import { openDialog } from "./dialogs/dialog.js";
+import { openDialog } from "./dialog.js";
 import { named } from "./elements.js";
 import { t } from "./messages.js";
 import { say } from "./toasts.js";

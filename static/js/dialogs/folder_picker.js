@@ -1,14 +1,13 @@
 /** Owns choosing the folder a terminal starts in: typed, from the recent ones, or by walking. */
 
-import { bindFolder, listBindings, request, unbindFolder } from "./api.js";
-import { hue } from "./accounts.js";
-import { dialog, openDialog, setTitle } from "./dialogs/dialog.js";
-import { named } from "./elements.js";
-import { clearError, onSubmit, showError, value } from "./forms.js";
-import { t } from "./messages.js";
-import { sentence } from "./toasts.js";
+import { bindFolder, listBindings, request, unbindFolder } from "../shared/api.js";
+import { dialog, openDialog, setTitle } from "../shared/dialog.js";
+import { named, setHue } from "../shared/elements.js";
+import { clearError, onSubmit, showError, value } from "../shared/forms.js";
+import { t } from "../shared/messages.js";
+import { sentence } from "../shared/toasts.js";
 
-/** @typedef {import("./api.js").Account} Account */
+/** @typedef {import("../shared/api.js").Account} Account */
 /** @typedef {{path: string, parent: string | null, folders: {name: string, path: string}[]}} Listing */
 
 const element = dialog("folder");
@@ -19,7 +18,7 @@ let chosen = () => {};
 /** @type {Listing} */
 let listing = { path: "", parent: null, folders: [] };
 
-/** @type {import("./api.js").Binding[]} */
+/** @type {import("../shared/api.js").Binding[]} */
 let bindings = [];
 /** @type {Account | null} */
 let account = null;
@@ -32,7 +31,7 @@ export async function chooseFolder(wanted, then) {
   form.reset();
   openDialog("folder");
   setTitle(element, "open_one", { name: wanted.name });
-  named(element, "title").style.setProperty("--hue", String(hue(wanted.name)));
+  setHue(named(element, "title"), wanted.name);
   named(form, "bound-words").textContent = t("bind_here", { name: wanted.name });
   /** @type {string[]} */
   let recent = [];

@@ -1,12 +1,11 @@
 /** Owns the list of terminals that run on the server, with or without a page that looks at them. */
 
-import { request } from "./api.js";
-import { hue } from "./accounts.js";
-import { copyOf, named, setText } from "./elements.js";
-import { onSecond } from "./countdown.js";
-import { withSocket } from "./live.js";
-import { ago, onLanguage, t } from "./messages.js";
-import { complain } from "./toasts.js";
+import { request } from "../shared/api.js";
+import { copyOf, named, setHue, setText } from "../shared/elements.js";
+import { withSocket } from "../shared/live.js";
+import { ago, onLanguage, t } from "../shared/messages.js";
+import { onSecond } from "../shared/ticking.js";
+import { complain } from "../shared/toasts.js";
 
 /** @typedef {{terminal_id: string, account_id: string, account: string, cwd: string, title: string, since: number, attention: {kind: string} | null, ended: boolean}} Running */
 
@@ -60,7 +59,7 @@ function fill(item, terminal) {
   const button = /** @type {HTMLElement} */ (item.querySelector("button"));
   button.dataset.id = terminal.terminal_id;
   button.dataset.state = terminal.attention ? "attention" : "idle";
-  button.style.setProperty("--hue", String(hue(terminal.account)));
+  setHue(button, terminal.account);
   setText(named(item, "running-name"), terminal.account);
   const words = [terminal.attention ? t("tab_attention") : terminal.title || terminal.cwd, ago(Math.max(0, Date.now() - terminal.since))];
   setText(named(item, "running-note"), words.filter(Boolean).join(" · "));

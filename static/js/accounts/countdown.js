@@ -1,28 +1,13 @@
-/** Owns the ticking of the page: what each clock on it shows at this second. */
+/** Owns the clocks of an account: what each one shows at this second, and how soon only the reader can help. */
 
-import { setText } from "./elements.js";
-import { ago, dateTime, duration, t } from "./messages.js";
-import { moment } from "./store.js";
+import { setText } from "../shared/elements.js";
+import { ago, dateTime, duration, t } from "../shared/messages.js";
+import { moment } from "../shared/store.js";
 
-/** @typedef {import("./api.js").Account} Account */
+/** @typedef {import("../shared/api.js").Account} Account */
 
 const SOON = 3 * 86400_000;
 const URGENT = 86400_000;
-/** @type {Set<() => void>} */
-const clocks = new Set();
-
-/** Call back each second while the page is visible. @param {() => void} clock */
-export function onSecond(clock) {
-  clocks.add(clock);
-}
-
-setInterval(() => {
-  if (!document.hidden) for (const clock of clocks) clock();
-}, 1000);
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) for (const clock of clocks) clock();
-});
-
 /**
  * Write when the account's token ends; an end that mends itself is never dressed as an alarm.
  * @param {HTMLElement} label @param {HTMLTimeElement} element @param {Account} account

@@ -1,7 +1,7 @@
 /** Owns opening and closing dialogs; the browser itself keeps the focus inside and gives it back. */
 
-import { named } from "../elements.js";
-import { t } from "../messages.js";
+import { named } from "./elements.js";
+import { t } from "./messages.js";
 
 /** Return the dialog of that name. @param {string} name @returns {HTMLDialogElement} */
 export function dialog(name) {

@@ -1,0 +1,74 @@
+/** Owns the way in: the first password, the API token shown once, signing in, and signing in again over the page. */
+
+import { setUp, signIn } from "../shared/api.js";
+import { copy } from "../shared/clipboard.js";
+import { dialog } from "../shared/dialog.js";
+import { named } from "../shared/elements.js";
+import { clearError, onSubmit, value } from "../shared/forms.js";
+import { longEnough } from "../shared/passwords.js";
+import { showView } from "../shared/views.js";
+
+/** Wire the forms of the way in. @param {() => Promise<void>} enter called once the reader is signed in */
+export function wireSignIn(enter) {
+  const setup = named(document, "setup-form", HTMLFormElement);
+  onSubmit(setup, async () => {
+    if (!longEnough(setup, "password")) return;
+    const { api_token: token } = await setUp(value(setup, "password"), value(setup, "setup_code"));
+    setup.reset();
+    named(document, "api-token").textContent = token;
+    showView("token");
+  });
+  named(document, "copy-token").addEventListener("click", () => copy(named(document, "api-token").textContent ?? ""));
+  named(document, "token-saved").addEventListener("click", () => {
+    // Seen once and gone: the page does not keep it anywhere.
+    named(document, "api-token").textContent = "";
+    void enter();
+  });
+  const form = named(document, "sign-in-form", HTMLFormElement);
+  onSubmit(form, async () => {
+    await signIn(value(form, "password"));
+    form.reset();
+    await enter();
+  });
+}
+
+/** Show the form that fits: no password yet, or not signed in. @param {import("../shared/api.js").AuthStatus} status */
+export function showEntry(status) {
+  named(document, "setup-code-field").hidden = !status.setup_code_required;
+  showView(status.setup_done ? "sign-in" : "setup");
+}
+
+/** @type {Promise<void> | null} */
+let again = null;
+
+/** Ask for the password over the page, so that forms and terminals stay as they are. @returns {Promise<void>} */
+export function signInAgain() {
+  again ??= new Promise((resolve) => {
+    const element = dialog("sign-in-again");
+    const form = /** @type {HTMLFormElement} */ (element.querySelector("form"));
+    form.reset();
+    clearError(form);
+    element.showModal();
+    element.addEventListener("close", () => {
+      again = null;
+      resolve();
+    }, { once: true });
+  });
+  return again;
+}
+
+/** Wire the dialog of signInAgain; it closes only when the reader is in. @param {() => void} entered */
+export function wireSignInAgain(entered) {
+  const element = dialog("sign-in-again");
+  element.addEventListener("cancel", (event) => event.preventDefault());
+  // A second Escape closes a dialog whatever `cancel` says; without a session there is nothing to go back to.
+  element.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") event.preventDefault();
+  });
+  const form = /** @type {HTMLFormElement} */ (element.querySelector("form"));
+  onSubmit(form, async () => {
+    await signIn(value(form, "password"));
+    element.close();
+    entered();
+  });
+}
