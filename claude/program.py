@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from ..messages import ClaudeMissing, InvalidInput, RivalCredential, StorageFail
 from ..system import programs
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
-from . import credentials_file, settings as claude_settings
+from . import credentials_file, key_approval, settings as claude_settings
 from .credentials_file import STORE_VARIABLE
 from .settings import CREDENTIAL_VARIABLES, Setting
 
@@ -78,8 +78,13 @@ def prepare_launch(
     environ: Mapping[str, str],
     force: bool = False,
     managed_folder: str | None = None,
+    approve: bool = False,
+    ask: Callable[[str], bool] | None = None,
 ) -> Launch:
     """Return how to start claude in `cwd` so that it uses `credential` (one variable) and nothing else.
+
+    With `approve` claude may be told to use an API key without asking; `ask` puts a question with a yes or a no to
+    whoever launches, where there is somebody.
 
     Raises ClaudeMissing, and RivalCredential where something would win that cannot be taken out (with `force` it is
     only told).
@@ -110,7 +115,7 @@ def prepare_launch(
     if variable == _OAUTH_VARIABLE:
         notices += _keep_to_token(program, env)
     else:
-        notices += _keep_to_key(value, env, arguments, account_name, force)
+        notices += _keep_to_key(value, env, arguments, account_name, force, approve, ask)
     return Launch(program, ["claude", *arguments], env, notices)
 
 
@@ -229,27 +234,42 @@ def _keep_to_token(program: str, env: dict[str, str]) -> list[str]:
     return notices
 
 
-def _keep_to_key(key: str, env: dict[str, str], arguments: list[str], account_name: str, force: bool) -> list[str]:
+def _keep_to_key(
+    key: str,
+    env: dict[str, str],
+    arguments: list[str],
+    account_name: str,
+    force: bool,
+    approve: bool,
+    ask: Callable[[str], bool] | None,
+) -> list[str]:
     """See to it that a key which claude does not accept ends in a question, never in another login."""
-    if not _is_interactive(arguments):
+    silent = key_approval.asks_nobody(env)
+    if not _converses(arguments, printing=silent):
         return []
     path = credentials_file.config_file(env)
-    configuration = _read_json(path)
-    responses = configuration.get("customApiKeyResponses")
-    approved, rejected = (
-        responses.get(kind) if isinstance(responses, dict) else None for kind in ("approved", "rejected")
-    )
-    tail = key[-20:]
-    if isinstance(rejected, list) and tail in rejected:
-        return _refused_key(path, env, configuration, account_name, force)
-    if isinstance(approved, list) and tail in approved:
-        return []
-    notices = ["  " + _("claude asks once whether to use this API key: answer Yes")]
-    if configuration.get("primaryApiKey"):
-        notices.append("  " + _("No would go on with another key: {place}", place=_place(path, "primaryApiKey")))
+    state, notices = key_approval.ensure(path, key, wished=approve, ask=ask)
+    if state == key_approval.REJECTED:
+        return notices + _refused_key(path, env, _read_json(path), account_name, force)
+    if state == key_approval.APPROVED and not silent:
+        return notices
+    if state == key_approval.UNKNOWN:
+        notices += _unapproved_key(path, account_name, silent)
     if credentials_file.may_hold_login(credentials_file.store_folder(env)):
         env[STORE_VARIABLE] = _empty_store()
-        notices.append("  " + _("until then logins of MCP servers are hidden"))
+        hidden = _("logins of MCP servers are hidden") if silent else _("until then logins of MCP servers are hidden")
+        notices.append("  " + hidden)
+    return notices
+
+
+def _unapproved_key(path: str, account_name: str, silent: bool) -> list[str]:
+    """Say what becomes of a key that claude was told nothing about."""
+    if silent:
+        remedy = f"claude-accounts update --approve {printable(account_name)}"
+        return ["  " + _("here claude uses only an API key that it was told to use: {command}", command=remedy)]
+    notices = ["  " + _("claude asks once whether to use this API key: answer Yes")]
+    if _read_json(path).get("primaryApiKey"):
+        notices.append("  " + _("No would go on with another key: {place}", place=_place(path, "primaryApiKey")))
     return notices
 
 
@@ -280,9 +300,11 @@ def _empty_store() -> str:
     return folder
 
 
-def _is_interactive(arguments: list[str]) -> bool:
+def _converses(arguments: list[str], *, printing: bool) -> bool:
+    """Tell whether claude will talk with somebody on a terminal; with `printing`, or with a program by `-p`."""
     options = _options(arguments)
-    if {"-p", "--print", "-v", "--version", "-h", "--help"} & set(options):
+    others = {"-v", "--version", "-h", "--help"} | (set() if printing else {"-p", "--print"})
+    if others & set(options):
         return False
     first = next((word for word in options if not word.startswith("-")), "")
     return first not in _SUBCOMMANDS
@@ -359,6 +381,6 @@ def _read_json(path: str) -> dict[str, Any]:
 
 def _read_text(path: str) -> str:
     try:
-        return (credentials_file.read_regular_file(path, 64 * 1024 * 1024) or b"").decode("utf-8", "replace")
+        return (credentials_file.read_regular_file(path, 64 * 1024 * 1024) or b"").decode("utf-8-sig", "replace")
     except InvalidInput:
         return ""

@@ -15,12 +15,12 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..messages import InvalidInput, _, printable
+from . import json_text
 from .credentials_file import STORE_VARIABLE, read_regular_file
 
 _LARGEST_FILE = 8 * 1024 * 1024
 _MANAGED_FOLDER = "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code"
 _LOGIN_RULES = ("forceLoginMethod", "forceLoginOrgUUID")
-_JSON_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
 
 # Every variable by which Claude Code could be given another credential or sent to another provider.
 CREDENTIAL_VARIABLES = (
@@ -159,25 +159,12 @@ def settings_of_argument(value: str, cwd: str) -> dict[str, Any]:
 
 
 def line_of(text: str, keys: tuple[str, ...]) -> int:
-    """Return the line (from 1) on which the last key of a path into a JSON text stands, 0 when it is not there.
-
-    Of a doubled key the last counts, as for every JSON reader.
-    """
-    stack: list[str | None] = []
-    found, pending = 0, ("", 0)
-    for match in _JSON_PART.finditer(text):
-        part = match.group()
-        if part[0] == '"':
-            pending = (part, match.start())
-        elif part == ":" and stack:
-            stack[-1] = json.loads(pending[0], strict=False)
-            if tuple(stack) == keys:
-                found = text.count("\n", 0, pending[1]) + 1
-        elif part in "{[":
-            stack.append(None)
-        elif part in "}]" and stack:
-            stack.pop()
-    return found
+    """Return the line (from 1) on which the last key of a path into a JSON text stands, 0 when it is not there."""
+    try:
+        found = json_text.find(text, keys)
+    except (ValueError, RecursionError):
+        return 0
+    return text.count("\n", 0, found.begin) + 1 if found else 0
 
 
 def _sources(
