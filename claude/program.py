@@ -254,7 +254,7 @@ def _keep_to_key(
     if state == key_approval.APPROVED and not silent:
         return notices
     if state == key_approval.UNKNOWN:
-        notices += _unapproved_key(path, account_name, silent)
+        notices += _unapproved_key(path, account_name, silent, force)
     if credentials_file.may_hold_login(credentials_file.store_folder(env)):
         env[STORE_VARIABLE] = _empty_store()
         hidden = _("logins of MCP servers are hidden") if silent else _("until then logins of MCP servers are hidden")
@@ -262,31 +262,31 @@ def _keep_to_key(
     return notices
 
 
-def _unapproved_key(path: str, account_name: str, silent: bool) -> list[str]:
-    """Say what becomes of a key that claude was told nothing about."""
+def _unapproved_key(path: str, account_name: str, silent: bool, force: bool) -> list[str]:
+    """Say what becomes of a key that claude was told nothing about; raise where it would use another without asking."""
+    other = [_in_configuration(path, "primaryApiKey")] if _read_json(path).get("primaryApiKey") else []
     if silent:
         remedy = f"claude-accounts update --approve {printable(account_name)}"
-        return ["  " + _("here claude uses only an API key that it was told to use: {command}", command=remedy)]
+        notice = _("here claude uses only an API key that it was told to use: {command}", command=remedy)
+        return ["  " + notice, *_refuse(other, account_name, force)]
     notices = ["  " + _("claude asks once whether to use this API key: answer Yes")]
-    if _read_json(path).get("primaryApiKey"):
-        notices.append("  " + _("No would go on with another key: {place}", place=_place(path, "primaryApiKey")))
-    return notices
+    return notices + ["  " + _("No would go on with another key: {place}", place=key.place()) for key in other]
 
 
 def _refused_key(
     path: str, env: Mapping[str, str], configuration: dict[str, Any], account_name: str, force: bool
 ) -> list[str]:
     """Say that claude was told No to this key, which it obeys without a word; raise where it would use another one."""
-    keys = ("customApiKeyResponses", "rejected")
-    rival = Setting("user", path, claude_settings.line_of(_read_text(path), keys), keys, "")
+    rival = _in_configuration(path, "customApiKeyResponses", "rejected")
     store = credentials_file.store_folder(env)
     if configuration.get("primaryApiKey") or credentials_file.may_hold_login(store):
         return _refuse([rival], account_name, force)
     return ["  " + _("claude was told not to use this API key: {place}", place=rival.place())]
 
 
-def _place(path: str, key: str) -> str:
-    return Setting("user", path, claude_settings.line_of(_read_text(path), (key,)), (key,), "").place()
+def _in_configuration(path: str, *keys: str) -> Setting:
+    """Return where in `.claude.json` something stands."""
+    return Setting("user", path, claude_settings.line_of(_read_text(path), keys), keys, "")
 
 
 def _empty_store() -> str:

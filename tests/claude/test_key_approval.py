@@ -492,6 +492,17 @@ def test_where_claude_would_not_ask_the_key_is_approved_and_no_other_login_is_in
     assert guard not in prepare(home, "mcp", "list", CLAUDE_CODE_ENTRYPOINT=entrypoint).env
 
 
+def test_where_claude_would_not_ask_the_key_of_a_console_login_is_no_substitute(
+    home: Path, file: Path, claude: Path
+) -> None:
+    file.write_text('{\n"primaryApiKey": "sk-other"}')
+    with pytest.raises(RivalCredential, match="primaryApiKey would be used instead of work") as refused:
+        prepare(home, "-p", "hi", approve=False, CLAUDE_CODE_ENTRYPOINT="claude-vscode")
+    assert f"{file}:2" in refused.value.message and "sk-other" not in refused.value.message
+    prepare(home, "-p", "hi", CLAUDE_CODE_ENTRYPOINT="claude-vscode")
+    assert state(str(file), KEY) == APPROVED
+
+
 def test_other_entrypoints_change_nothing(home: Path, file: Path, claude: Path) -> None:
     prepare(home, "-p", "hi", CLAUDE_CODE_ENTRYPOINT="sdk-ts")
     assert not file.exists()
