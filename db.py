@@ -115,8 +115,11 @@ def add_account(
     access_token: str = "",
     refresh_token: str = "",
     expires_at: int = 0,
+    approve_key: bool = False,
 ) -> Account:
     """Store a new account; an `oauth` account may come without tokens and get them by a capture.
+
+    With `approve_key` a launch may tell Claude Code to use the API key without asking.
 
     Raises InvalidInput (its `field` says which value) and Conflict when the name is taken.
     """
@@ -128,6 +131,7 @@ def add_account(
             "access_token": access_token,
             "refresh_token": refresh_token,
             "expires_at": expires_at,
+            "approve_key": approve_key,
         }
     )
     with storage.writing() as connection:
@@ -146,6 +150,7 @@ def update_account(
     access_token: str | None = None,
     refresh_token: str | None = None,
     expires_at: int | None = None,
+    approve_key: bool | None = None,
 ) -> Account:
     """Change what is given of one account; a new token starts a new login.
 
@@ -159,6 +164,9 @@ def update_account(
         if api_key is not None:
             account_rows.require_type(stored, API_KEY, "api_key")
             changes["api_key_enc"] = storage.encrypt(account_rows.checked_secret(api_key, "api_key", API_KEY))
+        if approve_key is not None:
+            account_rows.require_type(stored, API_KEY, "approve_key")
+            changes["approve_key"] = int(approve_key)
         if access_token is not None or refresh_token is not None or expires_at is not None:
             account_rows.require_type(stored, OAUTH, "access_token")
             if stored.durable:

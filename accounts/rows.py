@@ -46,6 +46,7 @@ class Account(NamedTuple):
     created_at: str
     last_used: str | None
     durable: bool
+    approve_key: bool
 
     def status(self, at_ms: int | None = None) -> str:
         """Return `valid`, `expired` (a refresh or login helps) or `needs_login` (only a login helps)."""
@@ -120,7 +121,8 @@ def checked_entry(entry: dict[str, Any]) -> dict[str, Any]:
         raise InvalidInput(_("the auth type must be api_key or oauth"), field="auth_type")
     checked = {"name": clean_name(checked_text(entry["name"], "name")), "auth_type": auth_type}
     if auth_type == API_KEY:
-        return checked | {"api_key": checked_secret(entry.get("api_key", ""), "api_key", API_KEY)}
+        checked["api_key"] = checked_secret(entry.get("api_key", ""), "api_key", API_KEY)
+        return checked | {"approve_key": checked_flag(entry.get("approve_key", False), "approve_key")}
     for field in ("access_token", "refresh_token"):
         value = entry.get(field)
         checked[field] = "" if value is None or value == "" else checked_secret(value, field, OAUTH)
@@ -132,6 +134,12 @@ def checked_entry(entry: dict[str, Any]) -> dict[str, Any]:
 def checked_text(value: object, field: str) -> str:
     if not isinstance(value, str):
         raise InvalidInput(_("{field} must be a text", field=field), field=field)
+    return value
+
+
+def checked_flag(value: object, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput(_("{field} must be true or false", field=field), field=field)
     return value
 
 
@@ -173,7 +181,9 @@ def exported(stored: Stored, refresh_tokens: bool) -> dict[str, Any]:
     """Return one account as an export holds it, secrets in clear."""
     entry: dict[str, Any] = {"name": stored.name, "auth_type": stored.auth_type}
     if stored.auth_type == API_KEY:
-        return entry | {"api_key": storage.decrypt(stored.api_key_enc)}
+        # The earlier program's keys alone, unless there is more to say.
+        wish = {"approve_key": True} if stored.approve_key else {}
+        return entry | {"api_key": storage.decrypt(stored.api_key_enc)} | wish
     entry["access_token"] = storage.decrypt(stored.access_token_enc)
     entry["refresh_token"] = storage.decrypt(stored.refresh_token_enc) if refresh_tokens else ""
     entry["expires_at"] = stored.expires_at
@@ -247,6 +257,7 @@ def insert(connection: sqlite3.Connection, entry: dict[str, Any]) -> str:
     account_id = f"acc_{entry['name']}_{os.urandom(4).hex()}"
     columns: dict[str, object] = {"id": account_id, "name": entry["name"], "auth_type": entry["auth_type"]}
     columns["api_key_enc"] = storage.encrypt(entry.get("api_key", ""))
+    columns["approve_key"] = int(entry.get("approve_key", False))
     columns |= token_columns(
         connection, entry.get("access_token", ""), entry.get("refresh_token", ""), entry.get("expires_at", 0)
     )
@@ -369,6 +380,7 @@ def account_of(stored: Stored) -> Account:
         created_at=stored.created_at,
         last_used=stored.last_used,
         durable=bool(stored.durable),
+        approve_key=bool(stored.approve_key),
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ..messages import AccountsError, InvalidInput, _, printable
 from ..system.folders import data_folder
 from ..system.private_files import cannot_write, write_private_file
-from . import keychain
+from . import json_text, keychain
 
 # It moves Claude Code's credentials store, and nothing else of its configuration.
 STORE_VARIABLE = "CLAUDE_SECURESTORAGE_CONFIG_DIR"
@@ -115,7 +115,7 @@ def write_back(folder: str, expected_refresh_token: str, login: Login) -> bool:
             return False
     except InvalidInput:
         return False
-    whole = _json(content)
+    whole = json_text.read(content)
     stored = whole["claudeAiOauth"]
     if not expected_refresh_token or stored.get("refreshToken") != expected_refresh_token:
         return False
@@ -147,7 +147,7 @@ def write_login(folder: str, login: Login) -> None:
     whole = {}
     if content is not None:
         _parse(content, credentials_path(folder))
-        whole = {key: value for key, value in _json(content).items() if key not in _OF_ONE_LOGIN}
+        whole = {key: value for key, value in json_text.read(content).items() if key not in _OF_ONE_LOGIN}
     stored: dict[str, Any] = {
         "accessToken": login.access_token,
         "refreshToken": login.refresh_token,
@@ -191,40 +191,40 @@ def read_regular_file(path: str, largest: int = _LARGEST_FILE) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _not_understood(path, error.strerror or str(error)) from error
+        raise not_understood(path, error.strerror or str(error)) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _not_understood(path, _("it is not a plain file"))
+            raise not_understood(path, _("it is not a plain file"))
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read(largest + 1)
     except OSError as error:
-        raise _not_understood(path, error.strerror or str(error)) from error
+        raise not_understood(path, error.strerror or str(error)) from error
     finally:
         os.close(descriptor)
     if len(data) > largest:
-        raise _not_understood(path, _("it is too large"))
+        raise not_understood(path, _("it is too large"))
     return data
 
 
 def _parse(content: bytes, path: str) -> Login | None:
     """Return the login of a store's content, None when it holds none. Raises InvalidInput for an unknown shape."""
     try:
-        whole = _json(content)
+        whole = json_text.read(content)
     except (ValueError, RecursionError) as error:
-        raise _not_understood(path, _("it is not JSON")) from error
+        raise not_understood(path, _("it is not JSON")) from error
     if not isinstance(whole, dict):
-        raise _not_understood(path, _("it is not a JSON object"))
+        raise not_understood(path, _("it is not a JSON object"))
     stored = whole.get("claudeAiOauth")
     if stored is None:
         return None
     if not isinstance(stored, dict):
-        raise _not_understood(path, _("its claudeAiOauth is not an object"))
+        raise not_understood(path, _("its claudeAiOauth is not an object"))
     if stored.get("accessToken") == "" and stored.get("refreshToken", "") == "":
         # This is what Claude Code leaves of a login that has ended.
         return None
     scopes = stored.get("scopes", [])
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
-        raise _not_understood(path, _("its {field} is damaged", field="scopes"))
+        raise not_understood(path, _("its {field} is damaged", field="scopes"))
     return Login(
         access_token=_secret(stored, "accessToken", path),
         refresh_token=_secret(stored, "refreshToken", path) if stored.get("refreshToken") else "",
@@ -238,20 +238,11 @@ def _parse(content: bytes, path: str) -> Login | None:
     )
 
 
-def _json(content: bytes) -> Any:
-    """Return what the JSON says; NaN and its kin, which only Python takes for numbers, raise ValueError."""
-
-    def refuse(word: str) -> None:
-        raise ValueError(word)
-
-    return json.loads(content, parse_constant=refuse)
-
-
 def _secret(holder: dict[str, Any], field: str, path: str) -> str:
     value = holder.get(field)
     if isinstance(value, str) and 0 < len(value) <= 8192 and re.fullmatch(r"[!-~]+", value):
         return value
-    raise _not_understood(path, _("its {field} is damaged", field=field))
+    raise not_understood(path, _("its {field} is damaged", field=field))
 
 
 def _moment(holder: dict[str, Any], field: str, path: str) -> int:
@@ -259,7 +250,7 @@ def _moment(holder: dict[str, Any], field: str, path: str) -> int:
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LAST_MOMENT_MS:
-        raise _not_understood(path, _("its {field} is damaged", field=field))
+        raise not_understood(path, _("its {field} is damaged", field=field))
     return int(value)
 
 
@@ -292,7 +283,8 @@ def _with_identity(login: Login, cached: dict[str, Any]) -> Login:
     )
 
 
-def _not_understood(path: str, reason: str) -> InvalidInput:
+def not_understood(path: str, reason: str) -> InvalidInput:
+    """Return the one sentence for a file of Claude Code's that is not what it should be."""
     return InvalidInput(_("{path} is not understood: {reason}", path=printable(path), reason=reason))
 
 

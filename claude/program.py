@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from ..messages import ClaudeMissing, InvalidInput, RivalCredential, StorageFail
 from ..system import programs
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
-from . import credentials_file, pin, settings as claude_settings
+from . import credentials_file, key_approval, pin, settings as claude_settings
 from .credentials_file import STORE_VARIABLE
 from .settings import Setting
 from .variables import CREDENTIAL_VARIABLES, CUSTOM_HEADERS, PROFILES_VARIABLE
@@ -97,8 +97,13 @@ def prepare_launch(
     force: bool = False,
     allowed_hosts: Iterable[str] = (),
     managed_folder: str | None = None,
+    approve: bool = False,
+    ask: Callable[[str], bool] | None = None,
 ) -> Launch:
     """Return how to start claude in `cwd` so that it uses `credential` (one variable) and nothing else.
+
+    With `approve` claude may be told to use an API key without asking; `ask` puts a question with a yes or a no to
+    whoever launches, where there is somebody.
 
     Raises ClaudeMissing, and RivalCredential where something would win that cannot be taken out, or where the folder's
     settings send the credential to a host that is not allowed (with `force` both are only told).
@@ -130,7 +135,7 @@ def prepare_launch(
     if variable == _OAUTH_VARIABLE:
         notices += _keep_to_token(client, env)
     elif variable != STORE_VARIABLE:
-        notices += _keep_to_key(value, env, arguments, account_name, force)
+        notices += _keep_to_key(value, env, arguments, account_name, force, approve, ask)
     planned = Launch(program, ["claude", *arguments], env, notices)
     return _pinned(planned, client, credential, account_name, settings, cwd)
 
@@ -289,44 +294,59 @@ def _keep_to_token(client: Client, env: dict[str, str]) -> list[str]:
     return notices
 
 
-def _keep_to_key(key: str, env: dict[str, str], arguments: list[str], account_name: str, force: bool) -> list[str]:
+def _keep_to_key(
+    key: str,
+    env: dict[str, str],
+    arguments: list[str],
+    account_name: str,
+    force: bool,
+    approve: bool,
+    ask: Callable[[str], bool] | None,
+) -> list[str]:
     """See to it that a key which claude does not accept ends in a question, never in another login."""
-    if not _is_interactive(arguments):
+    silent = key_approval.asks_nobody(env)
+    if not _converses(arguments, printing=silent):
         return []
     path = credentials_file.config_file(env)
-    configuration = _read_json(path)
-    responses = configuration.get("customApiKeyResponses")
-    approved, rejected = (
-        responses.get(kind) if isinstance(responses, dict) else None for kind in ("approved", "rejected")
-    )
-    tail = key[-20:]
-    if isinstance(rejected, list) and tail in rejected:
-        return _refused_key(path, env, configuration, account_name, force)
-    if isinstance(approved, list) and tail in approved:
-        return []
-    notices = ["  " + _("claude asks once whether to use this API key: answer Yes")]
-    if configuration.get("primaryApiKey"):
-        notices.append("  " + _("No would go on with another key: {place}", place=_place(path, "primaryApiKey")))
+    state, notices = key_approval.ensure(path, key, wished=approve, ask=ask)
+    if state == key_approval.REJECTED:
+        return notices + _refused_key(path, env, _read_json(path), account_name, force)
+    if state == key_approval.APPROVED and not silent:
+        return notices
+    if state == key_approval.UNKNOWN:
+        notices += _unapproved_key(path, account_name, silent, force)
     if credentials_file.may_hold_login(credentials_file.store_folder(env)):
         env[STORE_VARIABLE] = _empty_store()
-        notices.append("  " + _("until then logins of MCP servers are hidden"))
+        hidden = _("logins of MCP servers are hidden") if silent else _("until then logins of MCP servers are hidden")
+        notices.append("  " + hidden)
     return notices
+
+
+def _unapproved_key(path: str, account_name: str, silent: bool, force: bool) -> list[str]:
+    """Say what becomes of a key that claude was told nothing about; raise where it would use another without asking."""
+    other = [_in_configuration(path, "primaryApiKey")] if _read_json(path).get("primaryApiKey") else []
+    if silent:
+        remedy = f"claude-accounts update --approve {printable(account_name)}"
+        notice = _("here claude uses only an API key that it was told to use: {command}", command=remedy)
+        return ["  " + notice, *_refuse(other, account_name, force)]
+    notices = ["  " + _("claude asks once whether to use this API key: answer Yes")]
+    return notices + ["  " + _("No would go on with another key: {place}", place=key.place()) for key in other]
 
 
 def _refused_key(
     path: str, env: Mapping[str, str], configuration: dict[str, Any], account_name: str, force: bool
 ) -> list[str]:
     """Say that claude was told No to this key, which it obeys without a word; raise where it would use another one."""
-    keys = ("customApiKeyResponses", "rejected")
-    rival = Setting("user", path, claude_settings.line_of(_read_text(path), keys), keys, "")
+    rival = _in_configuration(path, "customApiKeyResponses", "rejected")
     store = credentials_file.store_folder(env)
     if configuration.get("primaryApiKey") or credentials_file.may_hold_login(store):
         return _refuse([rival], account_name, force)
     return ["  " + _("claude was told not to use this API key: {place}", place=rival.place())]
 
 
-def _place(path: str, key: str) -> str:
-    return Setting("user", path, claude_settings.line_of(_read_text(path), (key,)), (key,), "").place()
+def _in_configuration(path: str, *keys: str) -> Setting:
+    """Return where in `.claude.json` something stands."""
+    return Setting("user", path, claude_settings.line_of(_read_text(path), keys), keys, "")
 
 
 def _empty_store() -> str:
@@ -351,9 +371,11 @@ def _no_profiles() -> str:
     return folder
 
 
-def _is_interactive(arguments: list[str]) -> bool:
+def _converses(arguments: list[str], *, printing: bool) -> bool:
+    """Tell whether claude will talk with somebody on a terminal; with `printing`, or with a program by `-p`."""
     options = _options(arguments)
-    if {"-p", "--print", "-v", "--version", "-h", "--help"} & set(options):
+    others = {"-v", "--version", "-h", "--help"} | (set() if printing else {"-p", "--print"})
+    if others & set(options):
         return False
     first = next((word for word in options if not word.startswith("-")), "")
     return first not in _SUBCOMMANDS
@@ -430,6 +452,6 @@ def _read_json(path: str) -> dict[str, Any]:
 
 def _read_text(path: str) -> str:
     try:
-        return (credentials_file.read_regular_file(path, 64 * 1024 * 1024) or b"").decode("utf-8", "replace")
+        return (credentials_file.read_regular_file(path, 64 * 1024 * 1024) or b"").decode("utf-8-sig", "replace")
     except InvalidInput:
         return ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import db
 from ..accounts import clocks, sessions as running_sessions, usage
 from ..accounts.clocks import time_left
-from ..accounts.rows import now_ms
+from ..accounts.rows import checked_secret, now_ms
 from ..messages import AccountsError, InvalidInput, _, plural, printable, say, warn
 from .console import add_command, confirmed, keep_aliases_current, read_secret
 from .tables import coloured, table
@@ -80,6 +80,7 @@ def _register_add(subparsers: Subparsers) -> None:
         help=_("with --oauth: a token of `claude setup-token`; - reads it from standard input"),
     )
     parser.add_argument("--durable", action="store_true", help=_("with --oauth: sessions renew their login themselves"))
+    _add_approve(parser)
     parser.set_defaults(run=add)
 
 
@@ -88,7 +89,9 @@ def _register_update(subparsers: Subparsers) -> None:
         subparsers,
         "update",
         help=_("replace an account's API key or setup token, or the way its sessions get their login"),
-        example="claude-accounts update work --key -\nclaude-accounts update client --durable",
+        example="claude-accounts update work --key -\n"
+        "claude-accounts update work --approve\n"
+        "claude-accounts update client --durable",
     )
     parser.add_argument("name", metavar=_("NAME"))
     which = parser.add_mutually_exclusive_group()
@@ -99,7 +102,16 @@ def _register_update(subparsers: Subparsers) -> None:
     )
     which.add_argument("--injected", action="store_true", help=_("sessions get one access token, as long as it lasts"))
     parser.add_argument("--force", action="store_true", help=_("with --injected: even while sessions are running"))
+    _add_approve(parser)
     parser.set_defaults(run=update)
+
+
+def _add_approve(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--approve", action="store_true", default=None, help=_("claude may use the API key without asking")
+    )
+    which.add_argument("--no-approve", action="store_false", dest="approve", help=_("claude asks about the API key"))
 
 
 def add(arguments: argparse.Namespace) -> None:
@@ -111,6 +123,8 @@ def add(arguments: argparse.Namespace) -> None:
             _("--durable belongs to a login: --oauth without --token"),
             f"claude-accounts login --durable {printable(arguments.name)}",
         )
+    if arguments.oauth and arguments.approve is not None:
+        _refuse_approve(db.clean_name(arguments.name))
     name = db.clean_name(arguments.name)
     # A key is asked for only when there will be an account to hold it.
     db.refuse_taken_name(name)
@@ -122,9 +136,9 @@ def add(arguments: argparse.Namespace) -> None:
         if arguments.durable:
             account = db.set_durable(account.id, True)
     else:
-        account = db.add_account(
-            name, db.API_KEY, api_key=read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
-        )
+        key = read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
+        approve = _may_be_used(key) if arguments.approve is None else arguments.approve
+        account = db.add_account(name, db.API_KEY, api_key=key, approve_key=approve)
     keep_aliases_current()
     kind = "OAuth" if account.auth_type == db.OAUTH else _("API key")
     say(_("✓ Account {name} added ({kind})", name=name, kind=kind))
@@ -137,6 +151,8 @@ def add(arguments: argparse.Namespace) -> None:
 def update(arguments: argparse.Namespace) -> None:
     """Replace the credential of an account that has one typed in."""
     account = db.find_account(arguments.name)
+    if arguments.approve is not None and account.auth_type != db.API_KEY:
+        _refuse_approve(account.name)
     if arguments.durable or arguments.injected:
         return _change_way(account, arguments)
     if account.auth_type == db.API_KEY:
@@ -145,7 +161,7 @@ def update(arguments: argparse.Namespace) -> None:
                 _("{name} is {kind}", name=printable(account.name), kind=_("an API key account")),
                 f"claude-accounts update {printable(account.name)} --key -",
             )
-        db.update_account(account.id, api_key=read_secret(arguments.key, _("API key (sk-ant-...): "), "--key"))
+        _update_key(account, arguments)
     elif arguments.key is not None:
         raise InvalidInput(
             _("{name} is {kind}", name=printable(account.name), kind=_("an OAuth account")),
@@ -155,6 +171,33 @@ def update(arguments: argparse.Namespace) -> None:
         token = read_secret(arguments.token, _("Setup token (sk-ant-oat01-...): "), "--token")
         db.update_account(account.id, access_token=token, refresh_token="", expires_at=_in_a_year())
     say(_("✓ Account {name} updated", name=printable(account.name)))
+
+
+def _update_key(account: db.Account, arguments: argparse.Namespace) -> None:
+    """Replace the key, or with `--approve` alone only say whether claude may use it without asking."""
+    if arguments.approve is not None and arguments.key is None:
+        db.update_account(account.id, approve_key=arguments.approve)
+        return
+    key = read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
+    approve = arguments.approve
+    if approve is None and not account.approve_key:
+        # Without a terminal it stays as it was.
+        approve = _may_be_used(key)
+    db.update_account(account.id, api_key=key, approve_key=approve)
+
+
+def _may_be_used(key: str) -> bool:
+    """Ask whether claude may use this key without its own question; without a terminal it may not."""
+    # A key that is none is refused at once, not after a question about it.
+    checked_secret(key, "api_key", db.API_KEY)
+    return confirmed(_("May Claude Code use this key without asking again?"), default=True)
+
+
+def _refuse_approve(name: str) -> NoReturn:
+    raise InvalidInput(
+        _("{name} is {kind}", name=printable(name), kind=_("an OAuth account")),
+        _("--approve and --no-approve belong to an API key"),
+    )
 
 
 def _change_way(account: db.Account, arguments: argparse.Namespace) -> None:
@@ -222,6 +265,8 @@ def status(arguments: argparse.Namespace) -> None:
         (_("Credential"), account.masked_key or "-"),
         (_("Status"), _status_word(account)),
     ]
+    if account.auth_type == db.API_KEY:
+        lines.append((_("Claude asks about the key"), _("no") if account.approve_key else _("yes")))
     if account.expires_at:
         renewed = " " + _("(renewed by itself)") if account.durable else ""
         lines.append((_("Expires in"), time_left(account.expires_at) + renewed))

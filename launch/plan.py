@@ -5,7 +5,7 @@ The command line and the web terminal both go through here; neither starts anyth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .. import db
@@ -29,9 +29,11 @@ def plan(
     environ: Mapping[str, str],
     force: bool = False,
     anywhere: bool = False,
+    ask: Callable[[str], bool] | None = None,
 ) -> Plan:
     """Return what to start for this account in `cwd`, its tokens refreshed when they are about to end.
 
+    `ask` puts a question with a yes or a no to whoever launches; without it nobody is there to be asked.
     Raises ClaudeMissing before anything is spent, BoundElsewhere (unless `force` or `anywhere`) in a folder that
     belongs to another account, RivalCredential (unless `force`) when Claude Code would use another credential, and what
     db.injected and db.durable raise.
@@ -54,6 +56,8 @@ def plan(
         environ=environ,
         force=force,
         allowed_hosts=stored.allowed_hosts.split(),
+        approve=bool(stored.approve_key),
+        ask=ask,
     )
     warning = clocks.warning(chosen._replace(stored=stored).account)
     if warning:

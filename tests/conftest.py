@@ -55,6 +55,12 @@ def program_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+# Asked for its version, a stand-in that goes on after this line says nothing: it does not call itself Claude Code.
+NAMELESS = '#!/bin/bash\n[ "$1" != --version ] || exit 0\n'
+# A stand-in that does.
+NAMED = "#!/bin/bash\n[ \"$1\" != --version ] || exec echo '2.1.332 (Claude Code)'\n"
+
+
 def lack(what: str) -> NoReturn:
     """Skip the test for want of something; where CI=true, whose command installs it all, that is a failure."""
     if os.environ.get("CI") == "true":

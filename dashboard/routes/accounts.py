@@ -215,7 +215,8 @@ def _accounts_changed() -> None:
 
 def _refuse_foreign_fields(values: dict[str, Any], auth_type: str) -> None:
     """Refuse an API key for an OAuth account, and tokens for an API key account, unless they are empty."""
-    foreign = ("access_token", "refresh_token", "expires_at") if auth_type == db.API_KEY else ("api_key",)
+    tokens = ("access_token", "refresh_token", "expires_at")
+    foreign = tokens if auth_type == db.API_KEY else ("api_key", "approve_key")
     for field in foreign:
         if values.pop(field, None):
             raise InvalidInput(_("{field} does not belong to this type of account", field=field), field=field)

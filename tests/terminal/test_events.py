@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_program
+from conftest import NAMELESS, write_program
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -47,7 +47,7 @@ def account(home: Path) -> str:
 
 
 def fake_claude(folder: Path, script: str) -> None:
-    write_program(folder / "claude", "#!/bin/bash\n" + script)
+    write_program(folder / "claude", NAMELESS + "" + script)
 
 
 def test_plain_client_talks_to_claude(program_folder: Path, client: Client, account: str) -> None:

@@ -19,6 +19,7 @@ import { language } from "./language.js";
  * @property {string} created_at
  * @property {string | null} last_used
  * @property {boolean} durable sessions renew the login themselves
+ * @property {boolean} approve_key a launch may tell Claude Code to use the key without asking
  * @property {number} ends_at epoch milliseconds at which only a new login helps, 0 for unknown or never
  * @property {"login" | "token" | "none"} ends_kind
  * @property {"" | "soon" | "urgent" | "over"} urgency
