@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -24,7 +24,13 @@ from real_clients import PROJECT, binary
 KEY, TOKEN, INJECTED, DURABLE = "key", "token", "injected", "durable"
 KINDS = (KEY, TOKEN, INJECTED, DURABLE)
 # What a request of ours may be addressed to, whatever the settings say.
-OWN_HOSTS = ("api.anthropic.com", "platform.claude.com", "console.anthropic.com", "claude.ai", "mcp-proxy.anthropic.com")
+OWN_HOSTS = (
+    "api.anthropic.com",
+    "platform.claude.com",
+    "console.anthropic.com",
+    "claude.ai",
+    "mcp-proxy.anthropic.com",
+)
 SESSION_SECONDS = 60
 SCOPES = ["user:inference", "user:profile", "user:sessions:claude_code", "user:mcp_servers"]
 # Fewer requests that are nobody's subject, and no second and third try of what is refused.
@@ -53,8 +59,20 @@ class Session:
         self.process = process
         self._lines: Queue[str] = Queue()
         self._errors: list[str] = []
-        for stream, take in ((process.stdout, self._lines.put), (process.stderr, self._errors.append)):
-            threading.Thread(target=self._read, args=(stream, take), daemon=True).start()
+        takers = ((process.stdout, self._lines.put), (process.stderr, self._errors.append))
+        self._readers = [threading.Thread(target=self._read, args=taker, daemon=True) for taker in takers]
+        for reader in self._readers:
+            reader.start()
+
+    def end(self) -> None:
+        """End the session and all of its group."""
+        end_group(self.process)
+        for reader in self._readers:
+            reader.join(10)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with suppress(BrokenPipeError):
+                if stream:
+                    stream.close()
 
     @staticmethod
     def _read(stream: Any, take: Callable[[str], object]) -> None:
@@ -149,10 +167,11 @@ class Bench:
         argv = self.namespace.argv([sys.executable, str(PROJECT / "cli.py"), "launch", name, *stream])
         pipe = subprocess.PIPE
         process = popen(argv, self.env | (env or {}), self.folder, stdin=pipe, stdout=pipe, stderr=pipe)
+        begun = Session(process)
         try:
-            yield Session(process)
+            yield begun
         finally:
-            end_group(process)
+            begun.end()
 
     def close(self) -> None:
         """End what outlived the test."""

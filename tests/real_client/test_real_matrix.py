@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -154,11 +155,14 @@ def test_a_session_inside_a_session_is_its_own(bench: Bench, kind: str) -> None:
 @every_kind
 def test_a_session_inside_a_durable_session_is_its_own(bench: Bench, kind: str) -> None:
     name = bench.add(kind)
-    bench.cli("import", "-", stdin='[{"name": "outer", "auth_type": "oauth", "access_token": "sk-ant-oat01-rival-o-0", '
-              '"refresh_token": "sk-ant-ort01-rival-o-0", "expires_at": 4102444800000, "scopes": "user:inference"}]')  # fmt: skip
+    login = {"access_token": "sk-ant-oat01-rival-outer-0", "refresh_token": "sk-ant-ort01-rival-outer-0"}
+    entry = login | {"name": "outer", "auth_type": "oauth", "expires_at": 4102444800000, "scopes": "user:inference"}
+    assert bench.cli("import", "-", stdin=json.dumps([entry])).returncode == 0
     bench.cli("update", "outer", "--durable")
     outer = bench.cli("exec", "outer", "env")
-    inherited = dict(line.partition("=")[::2] for line in outer.stdout.splitlines() if "CLAUDE" in line.partition("=")[0])
+    inherited = dict(
+        line.partition("=")[::2] for line in outer.stdout.splitlines() if "CLAUDE" in line.partition("=")[0]
+    )
     finished = bench.launch(name, "-p", "hi", env={**NESTED, **inherited})
     bench.assert_ours_or_refused(finished, name)
 
@@ -166,12 +170,12 @@ def test_a_session_inside_a_durable_session_is_its_own(bench: Bench, kind: str) 
 @pytest.mark.parametrize("version", VERSIONS)
 @every_kind
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_settings_of_a_provider_do_not_choose(
-    make_bench: MakeBench, version: str, kind: str, provider: str
-) -> None:
+def test_settings_of_a_provider_do_not_choose(make_bench: MakeBench, version: str, kind: str, provider: str) -> None:
     bench = make_bench(version)
     name = bench.add(kind)
-    env: dict[str, Any] = {variable: value.replace("STUB", bench.namespace.proxy) for variable, value in PROVIDERS[provider].items()}
+    env: dict[str, Any] = {
+        variable: value.replace("STUB", bench.namespace.proxy) for variable, value in PROVIDERS[provider].items()
+    }
     with bench.session(name) as session:
         assert session.turn("first") == "hello"
         bench.settings({"env": env})

@@ -1,4 +1,4 @@
-"""Claims that no name in a client's binary could choose a credential or a destination without our having looked at it."""
+"""Claims that we have looked at every name in a client's binary that could choose a credential or a destination."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from real_clients import VERSIONS, NoClient, install
 from claude_settings import CREDENTIAL_VARIABLES as TREATED
 
 HARMLESS: dict[str, str] = json.loads((Path(__file__).parent / "harmless_names.json").read_text())
-_NAME = re.compile(rb"\b(?:ANTHROPIC_|CLAUDE_|AWS_BEARER_|CCR_|AGENT_PROXY_|SELF_HOSTED_RUNNER_|USE_[A-Z]+_OAUTH)[A-Z0-9_]*")
-_TELLING = re.compile(r"AUTH|TOKEN|CREDENTIAL|CREDS|API_KEY|PROFILE|_USE_|BASE_URL|CONFIG_DIR|CUSTOM_HEADERS|SECRET|BEARER|MANAGED_BY")
+_NAME = re.compile(
+    rb"\b(?:ANTHROPIC_|CLAUDE_|AWS_BEARER_|CCR_|AGENT_PROXY_|SELF_HOSTED_RUNNER_|USE_[A-Z]+_OAUTH)[A-Z0-9_]*"
+)
+_TELLING = re.compile(
+    r"AUTH|TOKEN|CREDENTIAL|CREDS|API_KEY|PROFILE|_USE_|BASE_URL|CONFIG_DIR|CUSTOM_HEADERS|SECRET|BEARER|MANAGED_BY"
+)
 
 
 def telling_names(version: str) -> set[str]:
