@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any
+from typing import Any, TypeVar
 
 from client_namespace import ClientNamespace, Request, end_group, end_processes_of, popen
 from real_clients import PROJECT, binary
@@ -50,6 +50,7 @@ RIVAL_LOGIN = {
 }
 Finished = subprocess.CompletedProcess[str]
 MakeBench = Callable[[str], "Bench"]
+Found = TypeVar("Found")
 
 
 class Session:
@@ -297,7 +298,7 @@ def is_ours(request: Request, name: str) -> bool:
     return all(f"mine-{name}-" in text for text in credentials)
 
 
-def wait_for(look: Callable[[], Any], why: Callable[[], str], seconds: float = 45) -> Any:
+def wait_for(look: Callable[[], Found], why: Callable[[], str], seconds: float = 45) -> Found:
     """Return what `look` finds as soon as it finds something; fail after a deadline."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

@@ -123,8 +123,11 @@ def client_namespace(folder: Path) -> Iterator[ClientNamespace]:
         _verify(namespace)
         yield namespace
     finally:
-        holder.kill()
-        holder.communicate()
+        try:
+            holder.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            holder.kill()
+            holder.communicate()
 
 
 def _wait_until_ready(folder: Path, holder: subprocess.Popen[bytes]) -> None:

@@ -14,12 +14,14 @@ import ipaddress
 import json
 import os
 import re
+import signal
 import socket
 import ssl
 import struct
 import sys
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -143,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
         except (ssl.SSLError, OSError):
             self.close_connection = True
             return
-        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)  # type: ignore
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
         self.close_connection = False
 
     def do_GET(self) -> None:
@@ -288,9 +290,22 @@ def raise_loopback() -> None:
         fcntl.ioctl(any_socket, put, struct.pack("16sh22x", b"lo", flags | up))
 
 
+def end_everybody_here() -> None:
+    """End every process of this network namespace: background services outlive their tests, also a test run's end."""
+    here = os.stat("/proc/self/ns/net").st_ino
+    for entry in Path("/proc").glob("[0-9]*/ns/net"):
+        pid = int(entry.parts[2])
+        with suppress(OSError):
+            if pid != os.getpid() and entry.stat().st_ino == here:
+                os.kill(pid, signal.SIGKILL)
+
+
 def main() -> None:
     """Serve until whoever started us closes our standard input."""
     folder = Path(sys.argv[1])
+    if os.stat("/proc/self/ns/net").st_ino == os.stat(f"/proc/{os.getppid()}/ns/net").st_ino:
+        # What ends with us is everybody in it, so it has to be nobody else's.
+        sys.exit("this is not a network namespace of its own")
     raise_loopback()
     Handler.authority, Handler.record = Authority(folder), Record(folder)
     server = Server(("127.0.0.1", 0), Handler)
@@ -298,6 +313,7 @@ def main() -> None:
     (folder / "ready.new").write_text(str(server.server_address[1]))
     (folder / "ready.new").replace(folder / "ready")
     sys.stdin.read()
+    end_everybody_here()
 
 
 if __name__ == "__main__":
