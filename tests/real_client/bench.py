@@ -259,20 +259,21 @@ class Bench:
         """Return the requests with this mark, as soon as there is one."""
         return wait_for(lambda: self.prompts(mark), lambda: f"no request with {mark}: {self.seen()} {why()}")
 
-    def assert_ours(self, name: str, least: int = 1) -> None:
+    def assert_ours(self, name: str, least: int = 1, said: str = "") -> None:
         """Claim that the account's prompts arrived, and that no request held any other credential or went elsewhere."""
         strangers = [request for request in self.requests() if not is_ours(request, name)]
         assert not strangers, f"not {name}: " + "; ".join(sorted({_told(request) for request in strangers}))
         own = [request for request in self.prompts() if _credential(request)]
-        assert len(own) >= least, f"{len(own)} of {least} prompts of {name} arrived: {self.seen()}"
+        assert len(own) >= least, f"{len(own)} of {least} prompts of {name} arrived: {self.seen()} {said}"
 
     def assert_ours_or_refused(self, finished: Finished, name: str) -> None:
         """Claim the same, or that we refused in so many words and nothing was sent."""
         if finished.returncode != 0 and "claude-accounts: error: " in finished.stderr:
             assert not self.prompts(), f"refused, and yet: {self.seen()}"
             return
-        self.assert_ours(name)
-        assert finished.returncode == 0, finished
+        said = f"exit {finished.returncode}: {finished.stdout.strip()[-200:]} {finished.stderr.strip()[-300:]}"
+        self.assert_ours(name, said=said)
+        assert finished.returncode == 0, said
 
 
 def key(kind: str) -> str:
