@@ -19,6 +19,7 @@ from queue import Empty, Queue
 from typing import Any, TypeVar
 
 from client_namespace import ClientNamespace, Request, end_group, end_processes_of, popen
+from client_terminal import ClientTerminal
 from real_clients import PROJECT, binary
 
 KEY, TOKEN, INJECTED, DURABLE = "key", "token", "injected", "durable"
@@ -118,6 +119,7 @@ class Bench:
             folder.mkdir(parents=True)
         self.runtime.chmod(0o700)
         self.env = self._environment()
+        self._changes = 0
         namespace.forget()
 
     def _environment(self) -> dict[str, str]:
@@ -174,6 +176,16 @@ class Bench:
         finally:
             begun.end()
 
+    @contextmanager
+    def on_terminal(self, name: str, env: dict[str, str] | None = None) -> Iterator[ClientTerminal]:
+        """Launch an account interactively."""
+        argv = self.namespace.argv([sys.executable, str(PROJECT / "cli.py"), "launch", name])
+        terminal = ClientTerminal(argv, self.env | (env or {}), self.folder)
+        try:
+            yield terminal
+        finally:
+            terminal.end()
+
     def close(self) -> None:
         """End what outlived the test."""
         end_processes_of(self.home)
@@ -205,6 +217,22 @@ class Bench:
         """Replace the user's settings, or the project's own of this machine."""
         path = self.folder / ".claude" / "settings.local.json" if project else self.home / ".claude" / "settings.json"
         path.write_text(json.dumps(content))
+
+    def settings_during(self, session: Session, content: dict[str, Any], *, project: bool = False) -> None:
+        """Replace settings while a session runs, and send prompts until one of them was sent by them.
+
+        The client looks at its files with a delay. A hook in the same file tells when it has; one more prompt follows.
+        """
+        self._changes += 1
+        marker = self.runtime / f"read-again-{self._changes}"
+        hook = {"hooks": [{"type": "command", "command": f"touch '{marker}'"}]}
+        self.settings({**content, "hooks": {"UserPromptSubmit": [hook]}}, project=project)
+        deadline = time.monotonic() + 30
+        while not marker.exists():
+            assert time.monotonic() < deadline, f"the client never read the settings again: {session.errors()}"
+            session.turn("look again")
+            select.select([], [], [], 0.3)
+        session.turn("and now")
 
     def configuration(self, **content: object) -> None:
         """Write `~/.claude.json` of somebody who has used the client in this folder."""

@@ -55,12 +55,9 @@ def test_settings_written_during_a_session_do_not_choose(bench: Bench, kind: str
     name = bench.add(kind)
     with bench.session(name) as session:
         assert session.turn("first") == "hello"
-        bench.settings(hostile_settings(bench))
-        session.turn("second")
-        bench.settings(hostile_settings(bench), project=True)
-        session.turn("third")
-        bench.settings({})
-        session.turn("fourth")
+        bench.settings_during(session, hostile_settings(bench))
+        bench.settings_during(session, hostile_settings(bench), project=True)
+        bench.settings_during(session, {})
     bench.assert_ours(name, least=4)
 
 
@@ -179,6 +176,5 @@ def test_settings_of_a_provider_do_not_choose(make_bench: MakeBench, version: st
     }
     with bench.session(name) as session:
         assert session.turn("first") == "hello"
-        bench.settings({"env": env})
-        session.turn("second")
+        bench.settings_during(session, {"env": env})
     bench.assert_ours(name, least=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from bench import DURABLE, KEY, KINDS, RIVAL_LOGIN, TOKEN, Bench, MakeBench, wait_for
+from bench import DURABLE, KEY, KINDS, RIVAL_LOGIN, TOKEN, Bench, MakeBench, key, last_twenty, wait_for
 from real_clients import NEWEST
 
 pytest_plugins = ["client_fixtures"]
@@ -48,9 +48,7 @@ def test_another_store_named_during_a_session_counts_for_nothing(bench: Bench, k
     (store / ".credentials.json").write_text(json.dumps({"claudeAiOauth": RIVAL_LOGIN}))
     with bench.session(name) as session:
         assert session.turn("first") == "hello"
-        bench.settings({"env": {"CLAUDE_SECURESTORAGE_CONFIG_DIR": str(store)}})
-        session.turn("second")
-        session.turn("third")
+        bench.settings_during(session, {"env": {"CLAUDE_SECURESTORAGE_CONFIG_DIR": str(store)}})
     bench.assert_ours(name, least=3)
 
 
@@ -64,6 +62,28 @@ def test_a_snapshot_of_a_background_login_counts_for_nothing(bench: Bench, kind:
     assert finished.returncode != 0, bench.seen()
     bench.assert_ours(name, least=0)
     assert snapshot.exists(), "somebody else's file was read and deleted"
+
+
+@pytest.mark.parametrize("answer", ["unasked", "rejected"])
+def test_a_key_that_is_not_approved_gives_way_to_nobody(bench: Bench, answer: str) -> None:
+    name = bench.add(KEY)
+    bench.profile("user_oauth")
+    rejected = [last_twenty(key(KEY))] if answer == "rejected" else []
+    bench.configuration(customApiKeyResponses={"approved": [], "rejected": rejected})
+    with bench.on_terminal(name) as terminal:
+        if (
+            terminal.wait_for("use this API key?", "for shortcuts", "claude-accounts: error:", "❯")
+            == "use this API key?"
+        ):
+            # The default is No.
+            terminal.type("\r")
+            terminal.wait_for("for shortcuts", "❯")
+        if "claude-accounts:error:" not in terminal.screen():
+            terminal.type("hi")
+            terminal.wait_for("hi")
+            terminal.type("\r")
+            terminal.wait_for("Not logged in", "hello", "Please run /login", "API key")
+    bench.assert_ours(name, least=0)
 
 
 @pytest.mark.parametrize("entrypoint", ["claude-vscode", "claude-desktop", "local-agent"])
@@ -95,8 +115,7 @@ def test_the_address_of_the_environment_stays_what_it_was_at_the_launch(bench: B
     own = {"ANTHROPIC_BASE_URL": f"{bench.namespace.proxy}/chosen"}
     with bench.session(name, env=own) as session:
         assert session.turn("first") == "hello"
-        bench.settings({"env": {"ANTHROPIC_BASE_URL": f"{bench.namespace.proxy}/rival"}})
-        session.turn("second")
+        bench.settings_during(session, {"env": {"ANTHROPIC_BASE_URL": f"{bench.namespace.proxy}/rival"}})
         assert "the credential goes to" in session.errors(), session.errors()
     assert {request["path"].split("/")[1] for request in bench.prompts()} == {"chosen"}, bench.seen()
     assert len(bench.prompts()) >= 2, bench.seen()
