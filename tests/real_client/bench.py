@@ -120,6 +120,7 @@ class Bench:
         self.runtime.chmod(0o700)
         self.env = self._environment()
         self._changes = 0
+        self._told = self.runtime / "told"
         namespace.forget()
 
     def _environment(self) -> dict[str, str]:
@@ -166,6 +167,7 @@ class Bench:
     @contextmanager
     def session(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Session]:
         """Launch an account for several prompts."""
+        self.settings(self._telling_hook())
         stream = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose", *arguments]
         argv = self.namespace.argv([sys.executable, str(PROJECT / "cli.py"), "launch", name, *stream])
         pipe = subprocess.PIPE
@@ -219,20 +221,25 @@ class Bench:
         path.write_text(json.dumps(content))
 
     def settings_during(self, session: Session, content: dict[str, Any], *, project: bool = False) -> None:
-        """Replace settings while a session runs, and send prompts until one of them was sent by them.
+        """Replace settings while a session runs, and send prompts until they count; one more prompt follows.
 
-        The client looks at its files with a delay. A hook in the same file tells when it has; one more prompt follows.
+        The client looks at its files with a delay. A variable in the same `env` tells when it has: a hook, there from
+        the beginning, writes down what it sees of it.
         """
         self._changes += 1
-        marker = self.runtime / f"read-again-{self._changes}"
-        hook = {"hooks": [{"type": "command", "command": f"touch '{marker}'"}]}
-        self.settings({**content, "hooks": {"UserPromptSubmit": [hook]}}, project=project)
+        told = f"{self._changes}"
+        env = {**content.get("env", {}), "TOLD_BY_TEST": told}
+        self.settings({**content, "env": env} | ({} if project else self._telling_hook()), project=project)
         deadline = time.monotonic() + 30
-        while not marker.exists():
+        while not self._told.exists() or self._told.read_text().strip() != told:
             assert time.monotonic() < deadline, f"the client never read the settings again: {session.errors()}"
             session.turn("look again")
             select.select([], [], [], 0.3)
         session.turn("and now")
+
+    def _telling_hook(self) -> dict[str, Any]:
+        command = f"echo \"$TOLD_BY_TEST\" >'{self._told}'"
+        return {"hooks": {"UserPromptSubmit": [{"hooks": [{"type": "command", "command": command}]}]}}
 
     def configuration(self, **content: object) -> None:
         """Write `~/.claude.json` of somebody who has used the client in this folder."""

@@ -57,7 +57,6 @@ def test_settings_written_during_a_session_do_not_choose(bench: Bench, kind: str
         assert session.turn("first") == "hello"
         bench.settings_during(session, hostile_settings(bench))
         bench.settings_during(session, hostile_settings(bench), project=True)
-        bench.settings_during(session, {})
     bench.assert_ours(name, least=4)
 
 
