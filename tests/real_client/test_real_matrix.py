@@ -177,3 +177,14 @@ def test_settings_of_a_provider_do_not_choose(make_bench: MakeBench, version: st
         assert session.turn("first") == "hello"
         bench.settings_during(session, {"env": env})
     bench.assert_ours(name, least=2)
+
+
+@every_kind
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_settings_of_a_provider_written_before_do_not_choose(bench: Bench, kind: str, provider: str) -> None:
+    name = bench.add(kind)
+    address = bench.namespace.proxy
+    bench.settings(
+        {"env": {variable: value.replace("STUB", address) for variable, value in PROVIDERS[provider].items()}}
+    )
+    bench.assert_ours_or_refused(bench.launch(name, "-p", "hi"), name)
