@@ -194,19 +194,25 @@ class Bench:
 
     # Accounts.
 
-    def add(self, kind: str, *, lifetime: float = 20 * 3600) -> str:
-        """Add an account of ours of this kind and return its name, which is the kind; its token ends then (s)."""
+    def add(self, kind: str, *, met: bool = True) -> str:
+        """Add an account of ours of this kind and return its name, which is the kind.
+
+        With `met` we have seen this client before: what we ask it only once is asked before a rival stands there.
+        """
         if kind == KEY:
             self._must("add", kind, "--key", "-", stdin=key(kind))
         elif kind == TOKEN:
             self._must("add", kind, "--oauth", "--token", "-", stdin=f"sk-ant-oat01-mine-{kind}-0")
         else:
             login = {"access_token": f"sk-ant-oat01-mine-{kind}-0", "refresh_token": f"sk-ant-ort01-mine-{kind}-0"}
-            ends = int((time.time() + lifetime) * 1000)
+            ends = int((time.time() + 20 * 3600) * 1000)
             entry = login | {"name": kind, "auth_type": "oauth", "expires_at": ends, "scopes": " ".join(SCOPES)}
             self._must("import", "-", stdin=json.dumps([entry]))
             if kind == DURABLE:
                 self._must("update", kind, "--durable")
+        if met:
+            self._must("launch", kind, "--version")
+            self.namespace.forget()
         return kind
 
     def _must(self, *arguments: str, stdin: str | None = None) -> None:

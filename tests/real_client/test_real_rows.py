@@ -28,7 +28,7 @@ def test_a_server_that_shortens_tokens_does_not_end_a_durable_login(bench: Bench
 
 
 def test_a_profile_at_the_first_launch_does_not_make_a_durable_account_injected(bench: Bench) -> None:
-    name = bench.add(DURABLE)
+    name = bench.add(DURABLE, met=False)
     bench.profile("user_oauth")
     first = bench.launch(name, "-p", "hi")
     (bench.home / ".config" / "anthropic" / "configs" / "default.json").unlink()
