@@ -183,6 +183,16 @@ def update_account(
         return account_rows.account_of(account_rows.of_id(connection, account_id))
 
 
+def allow_host(account_id: str, host: str, allowed: bool) -> Account:
+    """Let a project send this account's credential to `host`, or no longer. Raises NotFound and InvalidInput."""
+    checked = account_rows.checked_host(host)
+    with storage.writing(secrets=False) as connection:
+        hosts = set(account_rows.of_id(connection, account_id).allowed_hosts.split())
+        hosts = hosts | {checked} if allowed else hosts - {checked}
+        account_rows.update(connection, "id = ?", account_id, {"allowed_hosts": " ".join(sorted(hosts))})
+        return account_rows.account_of(account_rows.of_id(connection, account_id))
+
+
 def delete_account(account_id: str) -> None:
     """Remove an account; its ciphertext leaves the files too. Raises NotFound."""
     with storage.writing() as connection:

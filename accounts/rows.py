@@ -20,6 +20,7 @@ OAUTH = "oauth"
 VARIABLES = {API_KEY: "ANTHROPIC_API_KEY", OAUTH: "CLAUDE_CODE_OAUTH_TOKEN"}
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
+_HOST = re.compile(r"(?:[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _LAST_MOMENT_MS = 253_402_300_799_000  # the end of the year 9999
 _LONGEST_SECRET = 8192
 _SHORTEST_SHOWN = 24
@@ -47,6 +48,7 @@ class Account(NamedTuple):
     last_used: str | None
     durable: bool
     approve_key: bool
+    allowed_hosts: tuple[str, ...]
 
     def status(self, at_ms: int | None = None) -> str:
         """Return `valid`, `expired` (a refresh or login helps) or `needs_login` (only a login helps)."""
@@ -188,6 +190,16 @@ def exported(stored: Stored, refresh_tokens: bool) -> dict[str, Any]:
     entry["refresh_token"] = storage.decrypt(stored.refresh_token_enc) if refresh_tokens else ""
     entry["expires_at"] = stored.expires_at
     return entry | {column: getattr(stored, column) for column in DETAILS if getattr(stored, column)}
+
+
+def checked_host(text: str) -> str:
+    """Return `host` or `host:port` in small letters, also of a whole address. Raises InvalidInput."""
+    host = text.strip().lower()
+    host = host.partition("://")[2].partition("/")[0].rpartition("@")[2] if "://" in host else host
+    if not _HOST.fullmatch(host):
+        example = _("for example: gateway.example or localhost:4000")
+        raise InvalidInput(_("{name} is not a host", name=repr(printable(text)[:60])), example)
+    return host
 
 
 def checked_secret(value: object, field: str, auth_type: str) -> str:
@@ -381,6 +393,7 @@ def account_of(stored: Stored) -> Account:
         last_used=stored.last_used,
         durable=bool(stored.durable),
         approve_key=bool(stored.approve_key),
+        allowed_hosts=tuple(stored.allowed_hosts.split()),
     )
 
 

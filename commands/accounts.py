@@ -101,6 +101,8 @@ def _register_update(subparsers: Subparsers) -> None:
         "--durable", action="store_true", help=_("sessions renew their login themselves, in a private store")
     )
     which.add_argument("--injected", action="store_true", help=_("sessions get one access token, as long as it lasts"))
+    which.add_argument("--allow-host", metavar=_("HOST"), help=_("a project may send the credential to this host"))
+    which.add_argument("--forbid-host", metavar=_("HOST"), help=_("a project may no longer send it there"))
     parser.add_argument("--force", action="store_true", help=_("with --injected: even while sessions are running"))
     _add_approve(parser)
     parser.set_defaults(run=update)
@@ -155,6 +157,8 @@ def update(arguments: argparse.Namespace) -> None:
         _refuse_approve(account.name)
     if arguments.durable or arguments.injected:
         return _change_way(account, arguments)
+    if arguments.allow_host is not None or arguments.forbid_host is not None:
+        return _change_hosts(account, arguments)
     if account.auth_type == db.API_KEY:
         if arguments.token is not None:
             raise InvalidInput(
@@ -171,6 +175,13 @@ def update(arguments: argparse.Namespace) -> None:
         token = read_secret(arguments.token, _("Setup token (sk-ant-oat01-...): "), "--token")
         db.update_account(account.id, access_token=token, refresh_token="", expires_at=_in_a_year())
     say(_("✓ Account {name} updated", name=printable(account.name)))
+
+
+def _change_hosts(account: db.Account, arguments: argparse.Namespace) -> None:
+    allowed = arguments.allow_host is not None
+    account = db.allow_host(account.id, arguments.allow_host if allowed else arguments.forbid_host, allowed)
+    hosts, name = ", ".join(account.allowed_hosts) or _("none"), printable(account.name)
+    say(_("✓ Hosts that a project may send the credential of {name} to: {hosts}", name=name, hosts=hosts))
 
 
 def _update_key(account: db.Account, arguments: argparse.Namespace) -> None:
@@ -267,6 +278,8 @@ def status(arguments: argparse.Namespace) -> None:
     ]
     if account.auth_type == db.API_KEY:
         lines.append((_("Claude asks about the key"), _("no") if account.approve_key else _("yes")))
+    if account.allowed_hosts:
+        lines.append((_("A project may send it to"), ", ".join(account.allowed_hosts)))
     if account.expires_at:
         renewed = " " + _("(renewed by itself)") if account.durable else ""
         lines.append((_("Expires in"), time_left(account.expires_at) + renewed))
@@ -330,7 +343,9 @@ def _as_json(account: db.Account, limits: list[usage.Usage]) -> dict[str, object
 def _cells(account: db.Account) -> list[str]:
     kind = "oauth" if account.auth_type == db.OAUTH else "api_key"
     if account.durable:
-        kind = _("durable")
+        kind += " " + _("durable")
+    elif account.has_refresh:
+        kind += " " + _("injected")
     token_ends = time_left(account.expires_at) if account.expires_at else "-"
     if account.durable and account.status() != "needs_login":
         token_ends = _("renews itself")

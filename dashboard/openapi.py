@@ -105,6 +105,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "last_used": _nullable(TEXT),
             "durable": FLAG,
             "approve_key": APPROVE,
+            "allowed_hosts": {"type": "array", "items": TEXT},
             "ends_at": MOMENT,
             "ends_kind": {"type": "string", "enum": ["login", "token", "none"]},
             "urgency": {"type": "string", "enum": ["", "soon", "urgent", "over"]},

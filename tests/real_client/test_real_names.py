@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import lack
-from real_clients import VERSIONS, NoClient, install
 
 # The product's own list; the one line that knows where it lies.
 from claude_settings import CREDENTIAL_VARIABLES as TREATED
+from conftest import lack
+from real_clients import VERSIONS, NoClient, install
 
 HARMLESS: dict[str, str] = json.loads((Path(__file__).parent / "harmless_names.json").read_text())
 _NAME = re.compile(
