@@ -234,14 +234,12 @@ def injected(stored: Stored) -> tuple[dict[str, str], Stored]:
 
 
 def _newest_known(stored: Stored) -> Stored:
-    """Return the account with what is newest in the store that renews it, as far as that can be had now.
-
-    The token of another store than its own lasts, or is refreshed with all due locks: nobody waits for that one here.
-    """
+    """Return the account with what is newest in the store that renews it, as far as that can be had now."""
     if stored.durable:
         return login_refresh.current(stored)
-    with suppress(StoreBusy, InvalidInput):
+    with suppress(AccountsError):
         return login_refresh.current(stored, wait_seconds=1.0)
+    # What hinders a look into Claude Code's own store hinders no token that lasts; a refresh looks again, and says so.
     return stored
 
 

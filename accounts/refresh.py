@@ -35,10 +35,6 @@ def refreshed(seen: Stored) -> Stored:
             return _refreshed_in_its_store(owner, seen)
         if stored.access_token_enc != seen.access_token_enc and standing.lasts(stored, account_rows.now_ms()):
             return stored
-        if stored.login_ended:
-            raise LoginEnded(
-                _("the login of {name} has ended", name=printable(stored.name)), account_rows.login_again(stored)
-            )
         folder = credentials_file.store_folder(os.environ)
         if not _holds(stored, _readable_login(folder)):
             return _ask_and_store(stored)
@@ -127,10 +123,17 @@ def _in_step_with_live_store(folder: str, stored: Stored, login: credentials_fil
 
 
 def _ask_and_store(stored: Stored, folder: str = "") -> Stored:
-    """Spend the refresh token, commit what came back, then write it back to Claude Code's store in `folder`."""
+    """Spend the refresh token, commit what came back, then write it back to Claude Code's store in `folder`.
+
+    Raises LoginEnded without asking for a login that is known to be over.
+    """
     # Refreshing is the one thing that needs an HTTP client; every other command must not pay for its import.
     from ..claude import oauth
 
+    if stored.login_ended:
+        raise LoginEnded(
+            _("the login of {name} has ended", name=printable(stored.name)), account_rows.login_again(stored)
+        )
     storage.check_room()
     spent = storage.decrypt(stored.refresh_token_enc)
     try:
@@ -150,18 +153,26 @@ def _ask_and_store(stored: Stored, folder: str = "") -> Stored:
         access_token=tokens.access_token, refresh_token=tokens.refresh_token or spent, expires_at=tokens.expires_at
     )
     if stored.durable:
-        # A session that runs reads its store alone: even when that cannot be written, the tokens must be somewhere,
-        # and the store known to be without them.
-        lacks = stored.store_lacks or account_rows.LACKS_TOKENS
-        try:
-            if credentials_file.write_back(folder, spent, new):
-                lacks = ""
-        finally:
-            stored = _store(stored, tokens, new, lacks)
-        return stored
+        return _store_its_store_first(stored, tokens, new, folder, spent)
     stored = _store(stored, tokens, new)
     if folder:
         credentials_file.write_back(folder, spent, account_rows.login_of(stored))
+    return stored
+
+
+def _store_its_store_first(
+    stored: Stored, tokens: oauth.Tokens, new: credentials_file.Login, folder: str, spent: str
+) -> Stored:
+    """Write the new pair into the durable account's own store, where sessions look, then commit it.
+
+    Even when the store cannot be written the tokens must be somewhere, and the store known to be without them.
+    """
+    lacks = stored.store_lacks or account_rows.LACKS_TOKENS
+    try:
+        if credentials_file.write_back(folder, spent, new):
+            lacks = ""
+    finally:
+        stored = _store(stored, tokens, new, lacks)
     return stored
 
 
@@ -185,7 +196,7 @@ def _adopt(stored: Stored, login: credentials_file.Login) -> Stored:
         tokens = account_rows.token_columns(
             connection, login.access_token, login.refresh_token, login.expires_at, stored.login_id
         )
-        changes = tokens | account_rows.login_columns(login)
+        changes = tokens | account_rows.login_columns(login) | {"login_ended": 0}
         account_rows.update(connection, "refresh_digest = ?", stored.refresh_digest, changes)
     return account_rows.reread(stored.id)
 

@@ -465,3 +465,42 @@ def test_somebody_elses_login_in_the_store_is_a_finding(client: db.Account, cli:
     assert_fails_cleanly(cli("refresh", "client"), "somebody else")
     assert "somebody else has signed in" in cli("doctor").stdout
     assert "stranger" not in cli("export").stdout
+
+
+def test_forced_login_of_another_person_replaces_what_the_store_holds(
+    client: db.Account, endpoint: TokenEndpoint
+) -> None:
+    """Also when its write was cut off: it is not taken for somebody who has signed in inside."""
+    with storage.writing() as connection:
+        connection.execute("UPDATE accounts SET account_uuid = 'me'")
+    whole = store_file(client).read_text()
+    refresh = endpoint.new_login("other")
+    other = Login(endpoint.issued[-1][0], refresh, in_hours(8), ("user:inference",), account_uuid="you")
+    with pytest.raises(Conflict):
+        db.capture_oauth_tokens(client.id, login=other)
+    db.capture_oauth_tokens(client.id, login=other, force=True)
+    assert account_rows.reread(client.id).store_lacks == ""
+    stranger = json.loads(whole)
+    stranger["claudeAiOauth"] |= {"accountUuid": "me", "refreshToken": "sk-ant-ort01-renewed-unseen"}
+    store_file(client).write_text(json.dumps(stranger))
+    with storage.writing() as connection:
+        connection.execute("UPDATE accounts SET store_lacks = 'login'")
+    db.get_durable_env(client.id)
+    assert pair_in(client) == pair_held(client) == newest(endpoint, "other")
+
+
+def test_login_that_ended_here_and_lives_on_in_claude_codes_store_is_adopted(
+    endpoint: TokenEndpoint, home: Path
+) -> None:
+    account, first = captured(endpoint, home)
+    with storage.writing() as connection:
+        connection.execute("UPDATE accounts SET login_ended = 1")
+    endpoint.exchange({"refresh_token": first[1]})
+    live(home, endpoint.issued[-1], 1)
+    assert db.refresh_oauth_token(account.id).status() == "valid"
+    with storage.writing() as connection:
+        connection.execute("UPDATE accounts SET login_ended = 1")
+    endpoint.exchange({"refresh_token": endpoint.issued[-1][1]})
+    live(home, endpoint.issued[-1], 1)
+    assert db.get_launch_env(account.id) == {"CLAUDE_CODE_OAUTH_TOKEN": endpoint.issued[-1][0]}
+    assert db.get_account(account.id).status() == "valid"
