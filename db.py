@@ -31,6 +31,7 @@ from .messages import (
     Conflict,
     InvalidInput,
     LoginEnded,
+    NotFound,
     StoreBusy,
     _,
     printable,
@@ -79,7 +80,7 @@ def list_accounts() -> list[Account]:
     """Return all accounts, oldest first."""
     with storage.reading() as connection:
         found = account_rows.select(connection)
-        return [durable_store.as_seen(account_rows.account_of(stored)) for stored in found]
+        return [durable_store.as_seen(connection, stored) for stored in found]
 
 
 def account_names() -> list[str]:
@@ -91,13 +92,13 @@ def account_names() -> list[str]:
 def get_account(account_id: str) -> Account:
     """Return one account by its id. Raises NotFound."""
     with storage.reading() as connection:
-        return durable_store.as_seen(account_rows.account_of(account_rows.of_id(connection, account_id)))
+        return durable_store.as_seen(connection, account_rows.of_id(connection, account_id))
 
 
 def find_account(name: str) -> Account:
     """Return one account by its name as typed. Raises NotFound, with the likeliest name in the hint."""
     with storage.reading() as connection:
-        return durable_store.as_seen(account_rows.account_of(account_rows.of_name(connection, name)))
+        return durable_store.as_seen(connection, account_rows.of_name(connection, name))
 
 
 def refuse_taken_name(name: str) -> None:
@@ -200,6 +201,8 @@ def delete_account(account_id: str) -> None:
         connection.execute("DELETE FROM accounts WHERE id = ?", (account_id,))
         connection.execute("DELETE FROM recent_folders WHERE account_id = ?", (account_id,))
         last = not connection.execute("SELECT 1 FROM accounts WHERE login_id = ?", (login_id,)).fetchone()
+        if last:
+            connection.execute("DELETE FROM spent_tokens WHERE login_id = ?", (login_id,))
     storage.forget_removed_pages()
     durable_store.remove(account_id)
     if last:
@@ -233,7 +236,7 @@ def injected(stored: Stored) -> tuple[dict[str, str], Stored]:
     Raises LoginEnded, EndpointFailed, StoreBusy, and AccountsError for an account that has no credential yet.
     """
     if stored.auth_type == OAUTH and stored.access_token_enc:
-        stored = login_refresh.current(stored)
+        stored = _newest_known(stored)
     now = account_rows.now_ms()
     if standing.wants_refresh(stored, now):
         stored = login_refresh.refreshed(stored)
@@ -246,6 +249,16 @@ def injected(stored: Stored) -> tuple[dict[str, str], Stored]:
     if not secret:
         raise account_rows.no_credential(stored)
     return {VARIABLES[stored.auth_type]: secret}, stored
+
+
+def _newest_known(stored: Stored) -> Stored:
+    """Return the account with what is newest in the store that renews it, as far as that can be had now."""
+    if stored.durable:
+        return login_refresh.current(stored)
+    with suppress(AccountsError):
+        return login_refresh.current(stored, wait_seconds=1.0)
+    # What hinders a look into Claude Code's own store hinders no token that lasts; a refresh looks again, and says so.
+    return stored
 
 
 def durable(stored: Stored) -> tuple[dict[str, str], Stored]:
@@ -285,7 +298,11 @@ def set_durable(account_id: str, durable: bool) -> Account:
         elif stored.refresh_token_enc:
             stored = login_refresh.current_within_lock(stored)
         with storage.writing() as connection:
-            account_rows.update(connection, "id = ?", account_id, {"durable": int(durable), "from_live_store": 0})
+            # Another login may have been captured since the store was written.
+            same = account_rows.of_id(connection, account_id).refresh_digest == stored.refresh_digest
+            lacks = account_rows.LACKS_LOGIN if durable and not same else ""
+            changes = {"durable": int(durable), "from_live_store": 0, "store_lacks": lacks}
+            account_rows.update(connection, "id = ?", account_id, changes)
             stored = account_rows.of_id(connection, account_id)
         if not durable:
             durable_store.remove(account_id)
@@ -339,7 +356,8 @@ def capture_oauth_tokens(
     """Store `login`, or the one in Claude Code's live store, as this account's and return the account.
 
     Raises NotFound; AccountsError when there is no login to capture; Conflict (unless `force`) when the account
-    already is somebody else, or holds newer tokens of the same person.
+    already is somebody else, or this is an earlier state of its login; StorageFailed when a durable account's store
+    cannot be written (the login is kept, and the next look makes up for it).
     """
     live = login is None
     found = login or credentials_file.read_login(credentials_file.store_folder(os.environ))
@@ -356,15 +374,32 @@ def capture_oauth_tokens(
                 _("Claude Code has no login to capture for {name}", name=printable(stored.name)),
                 f"claude-accounts login --new {printable(stored.name)}",
             )
+        digest = storage.digest(found.refresh_token)
         if not force:
-            account_rows.refuse_other_identity(stored, found)
-        changes = account_rows.token_columns(connection, found.access_token, found.refresh_token, found.expires_at)
-        changes |= account_rows.login_columns(found) | {"from_live_store": int(live), "login_ended": 0}
-        account_rows.update(connection, "id = ?", account_id, changes | {"spent_digest": ""})
-        stored = account_rows.of_id(connection, account_id)
+            spent = account_rows.is_spent(connection, digest, stored)
+            account_rows.refuse_other_identity(stored, found, spent=spent)
+        renewed = live and standing.is_same_login(stored, found, digest)
+        stored = _replace_login(connection, stored, found, live=live, renewed=renewed)
     if stored.durable:
-        durable_store.write(stored)
+        with suppress(StoreBusy):
+            # A session is renewing the login before this one; the next look gives the store what it lacks.
+            stored = login_refresh.current(stored)
     return account_rows.account_of(stored)
+
+
+def _replace_login(
+    connection: sqlite3.Connection, stored: Stored, found: credentials_file.Login, *, live: bool, renewed: bool
+) -> Stored:
+    """Store a captured login and return the account's row; a durable account's own store lacks it from now on."""
+    changes = account_rows.token_columns(connection, found.access_token, found.refresh_token, found.expires_at)
+    changes |= account_rows.login_columns(found) | {"from_live_store": int(live), "login_ended": 0, "spent_digest": ""}
+    changes["store_lacks"] = account_rows.LACKS_LOGIN if stored.durable else ""
+    account_rows.update(connection, "id = ?", stored.id, changes)
+    if renewed:
+        # Claude Code has made this of the login that we held: what was spent of that one is spent of this one.
+        earlier = (changes["login_id"], stored.login_id)
+        connection.execute("UPDATE spent_tokens SET login_id = ? WHERE login_id = ?", earlier)
+    return account_rows.of_id(connection, stored.id)
 
 
 def get_token_status(account_id: str) -> dict[str, Any]:
@@ -390,19 +425,65 @@ def accounts_of_login(account_id: str) -> list[str]:
     return sorted(other.name for other in others)
 
 
-def export_accounts(*, refresh_tokens: bool = True, current: bool = True) -> list[dict[str, Any]]:
+class Behind(NamedTuple):
+    """An account whose newest tokens could not be taken over from the store that renews them, and why."""
+
+    name: str
+    error: AccountsError
+
+    def told(self) -> str:
+        """Return the sentence that says so."""
+        return _(
+            "the tokens of {name} may have been replaced since: {reason}",
+            name=printable(self.name),
+            reason=self.error.message,
+        )
+
+
+class Exported(list[dict[str, Any]]):
+    """The exported accounts; the tokens of those in `behind` may have been spent already."""
+
+    behind: tuple[Behind, ...] = ()
+
+
+def bring_in_step(account_id: str, wait_seconds: float = 12.0) -> bool:
+    """Take over what sessions have renewed of this account's login, and tell whether anything was.
+
+    Raises NotFound and what login_refresh.current does.
+    """
+    stored = account_rows.reread(account_id)
+    if not stored.refresh_token_enc:
+        return False
+    return login_refresh.current(stored, wait_seconds=wait_seconds).access_token_enc != stored.access_token_enc
+
+
+def bring_all_in_step(wait_seconds: float = 12.0) -> list[Behind]:
+    """Take over what sessions have renewed of any account's login; return the accounts for which that failed."""
+    with storage.reading() as connection:
+        found = account_rows.select(connection, "refresh_token_enc != '' AND (durable OR from_live_store)")
+    behind = []
+    for stored in found:
+        try:
+            bring_in_step(stored.id, wait_seconds)
+        except NotFound:
+            continue
+        except AccountsError as error:
+            behind.append(Behind(stored.name, error))
+    return behind
+
+
+def export_accounts(*, refresh_tokens: bool = True, current: bool = True) -> Exported:
     """Return every account with its decrypted credential: the earlier program's keys, plus what is known of the login.
 
     Without `refresh_tokens` the copy cannot refresh, and so cannot spend what this machine needs. With `current`, what
-    sessions have renewed since is taken over first; a store in trouble leaves what we hold.
+    sessions have renewed since is taken over first; where that fails the copy has what we hold, and says so.
     """
-    for account in list_accounts() if current else []:
-        if account.durable and account.has_refresh:
-            with suppress(AccountsError):
-                login_refresh.current(account_rows.reread(account.id))
+    behind = bring_all_in_step() if current else []
     with storage.reading() as connection:
         found = account_rows.select(connection)
-    return [account_rows.exported(stored, refresh_tokens) for stored in found]
+    exported = Exported(account_rows.exported(stored, refresh_tokens) for stored in found)
+    exported.behind = tuple(behind)
+    return exported
 
 
 def import_accounts(data: object) -> Imported:

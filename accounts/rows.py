@@ -17,6 +17,9 @@ from . import storage
 
 API_KEY = "api_key"
 OAUTH = "oauth"
+# What of an account has not reached its own store: the tokens of a refresh, or a whole login that replaces another.
+LACKS_TOKENS = "tokens"
+LACKS_LOGIN = "login"
 VARIABLES = {API_KEY: "ANTHROPIC_API_KEY", OAUTH: "CLAUDE_CODE_OAUTH_TOKEN"}
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
@@ -24,6 +27,8 @@ _HOST = re.compile(r"(?:[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(:
 _LAST_MOMENT_MS = 253_402_300_799_000  # the end of the year 9999
 _LONGEST_SECRET = 8192
 _SHORTEST_SHOWN = 24
+# No login lives that long, so nobody can come with one of its tokens any more.
+_REMEMBER_SPENT_MS = 90 * 24 * 3600 * 1000
 _KINDS = ("sk-ant-api03-", "sk-ant-oat01-", "sk-ant-ort01-", "sk-ant-")
 
 _masks: dict[str, str] = {}
@@ -70,8 +75,9 @@ class Stored(NamedTuple):
     """One account as the database holds it: every column of its stored, the secrets still encrypted. Immutable.
 
     `login_id` names the lineage of refresh tokens, `refresh_digest` the refresh token in it now, `spent_digest` the one
-    that we have spent last. `approve_key` is 1 when Claude Code may be told to use the key without asking,
-    `allowed_hosts` (separated by spaces) is where a project may send it. Times as in `Account`.
+    that we have spent last, `store_lacks` what has not reached a durable account's store. `approve_key` is 1 when
+    Claude Code may be told to use the key without asking, `allowed_hosts` (separated by spaces) is where a project may
+    send it. Times as in `Account`.
     """
 
     id: str
@@ -99,6 +105,7 @@ class Stored(NamedTuple):
     spent_digest: str
     approve_key: int
     allowed_hosts: str
+    store_lacks: str
 
 
 _SELECT = f"SELECT {', '.join('accounts.' + column for column in Stored._fields)} FROM accounts"  # noqa: S608
@@ -239,8 +246,8 @@ def require_type(stored: Stored, auth_type: str, field: str) -> None:
         raise InvalidInput(_("{name} is {kind}", name=printable(stored.name), kind=kind), field=field)
 
 
-def refuse_other_identity(stored: Stored, found: credentials_file.Login) -> None:
-    """Refuse a login of somebody else, and older tokens of the same person than are stored."""
+def refuse_other_identity(stored: Stored, found: credentials_file.Login, *, spent: bool) -> None:
+    """Refuse a login of somebody else, and one that is known as `spent`: an earlier state of what is stored."""
     name = printable(stored.name)
     for known, new in (
         (stored.account_uuid, found.account_uuid),
@@ -257,8 +264,7 @@ def refuse_other_identity(stored: Stored, found: credentials_file.Login) -> None
                 ),
                 _("claude-accounts login --force {name}, or capture it under another name", name=name),
             )
-    same_owner = found.account_uuid != "" and found.account_uuid == stored.account_uuid
-    if same_owner and not stored.login_ended and now_ms() < stored.expires_at and found.expires_at < stored.expires_at:
+    if spent:
         raise Conflict(
             _("{name} already holds newer tokens than this login", name=name), f"claude-accounts login --force {name}"
         )
@@ -293,10 +299,36 @@ DETAILS = (
 
 
 def update(connection: sqlite3.Connection, condition: str, value: str, changes: dict[str, object]) -> None:
+    """Change the accounts for which `condition` holds; a refresh token that is replaced is remembered as spent."""
+    if "refresh_digest" in changes:
+        _remember_spent(connection, condition, value, changes["refresh_digest"])
     if changes:
         assignments = ", ".join(f"{column} = ?" for column in changes)
         statement = f"UPDATE accounts SET {assignments} WHERE {condition}"  # noqa: S608 - our own column names
         connection.execute(statement, (*changes.values(), value))
+
+
+def _remember_spent(connection: sqlite3.Connection, condition: str, value: str, newest: object) -> None:
+    now = now_ms()
+    connection.execute(
+        "INSERT OR REPLACE INTO spent_tokens SELECT refresh_digest, login_id, ? FROM accounts"  # noqa: S608 - our own
+        f" WHERE ({condition}) AND refresh_digest NOT IN ('', ?)",
+        (now, value, newest),
+    )
+    connection.execute("DELETE FROM spent_tokens WHERE spent_at < ?", (now - _REMEMBER_SPENT_MS,))
+
+
+def is_replaced(connection: sqlite3.Connection, digest: str) -> bool:
+    """Tell whether this was the refresh token of any account before; of a replaced login it may be alive elsewhere."""
+    return connection.execute("SELECT 1 FROM spent_tokens WHERE digest = ?", (digest,)).fetchone() is not None
+
+
+def is_spent(connection: sqlite3.Connection, digest: str, stored: Stored) -> bool:
+    """Tell whether this is the refresh token of an earlier state of the very login that the account holds."""
+    if digest == stored.refresh_digest:
+        return False
+    known = "SELECT 1 FROM spent_tokens WHERE digest = ? AND login_id = ?"
+    return connection.execute(known, (digest, stored.login_id)).fetchone() is not None
 
 
 def token_columns(

@@ -111,14 +111,15 @@ CREATE TRIGGER account_leaves_nothing AFTER DELETE ON accounts BEGIN
 END;
 """
 
-# Which refresh tokens of a login have been replaced tells a copy that is behind from one that is ahead. A session knows
-# the file that holds its account, and where its process numbers count.
+# Which refresh tokens have been replaced tells a copy that is behind from one that is ahead, and so does what has not
+# reached the account's store. A session knows the file that holds its account, and where its process numbers count.
 _VERSION_3 = """
 CREATE TABLE spent_tokens (digest TEXT PRIMARY KEY, login_id TEXT NOT NULL, spent_at INTEGER NOT NULL);
 INSERT OR IGNORE INTO spent_tokens
     SELECT spent_digest, login_id, CAST(strftime('%s', 'now') AS INTEGER) * 1000 FROM accounts WHERE spent_digest != '';
 ALTER TABLE accounts ADD COLUMN approve_key INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE accounts ADD COLUMN allowed_hosts TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN store_lacks TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN pin TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN config_folder TEXT NOT NULL DEFAULT '';

@@ -1,4 +1,5 @@
-"""The command that finds what is wrong before a launch does: doctor. It changes nothing and shows no secret."""
+"""The command that finds what is wrong before a launch does: doctor. It shows no secret, and changes nothing: it only
+takes over what sessions have renewed of their logins, as every look does that may write."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from ..accounts import durable_store, storage
 from ..accounts.clocks import time_left
 from ..claude import credentials_file, program as claude_code, settings as claude_settings
 from ..install import aliases as shell_aliases, rc_files
-from ..messages import AccountsError, _, plural, printable
+from ..messages import AccountsError, StorageFailed, StoreBusy, _, plural, printable
 from ..system import programs
 from ..system.folders import data_folder
 from .console import add_command
@@ -196,14 +197,26 @@ def _store() -> Iterator[Check]:
 def _stores() -> Iterator[Check]:
     durable = [account for account in db.list_accounts() if account.durable and account.has_refresh]
     for account in durable:
-        # What is wrong with one is told by _guarded, with its path, by the same words as at a launch.
-        if credentials_file.read_tokens(durable_store.folder_of(account.id)) is None and not account.login_ended:
-            name = printable(account.name)
-            message = _("the store of {name} holds no login; the next launch makes it anew", name=name)
-            yield Check("stores", "warn", message)
+        yield from _own_store(account)
     if durable:
         counted = plural("{count} durable account", "{count} durable accounts", len(durable))
         yield Check("stores", "ok", counted)
+
+
+def _own_store(account: db.Account) -> Iterator[Check]:
+    name = printable(account.name)
+    try:
+        if account.login_ended:
+            return
+        if credentials_file.read_tokens(durable_store.folder_of(account.id)) is None:
+            message = _("the store of {name} holds no login; the next launch makes it anew", name=name)
+            yield Check("stores", "warn", message)
+        elif db.bring_in_step(account.id, wait_seconds=1.0):
+            yield Check("stores", "ok", _("{name}: took over what its sessions have renewed", name=name))
+    except (StoreBusy, StorageFailed) as error:
+        yield Check("stores", "warn", db.Behind(account.name, error).told(), error.hint)
+    except AccountsError as error:
+        yield Check("stores", "fail", error.message, error.hint)
 
 
 def _tokens() -> Iterator[Check]:

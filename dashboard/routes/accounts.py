@@ -170,9 +170,12 @@ def launch(account_id: str) -> Response:
 
 @blueprint.get("/export")
 def export_accounts() -> Response:
-    """Return every account with its secrets in clear."""
+    """Return every account with its secrets in clear; a header names those whose tokens may have been replaced."""
     entries = db.export_accounts(refresh_tokens=request.args.get("refresh_tokens", "1") != "0")
     response = jsonify(entries)
+    if entries.behind:
+        # The array is what it always was; names are plain ASCII.
+        response.headers["X-Accounts-Behind"] = ", ".join(behind.name for behind in entries.behind)
     response.headers["Content-Disposition"] = 'attachment; filename="claude-accounts.json"'
     return response
 
