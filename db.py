@@ -54,12 +54,8 @@ class Chosen(NamedTuple):
     """
 
     stored: Stored
+    account: Account
     bound: bindings.Binding | None
-
-    @property
-    def account(self) -> Account:
-        """Return the account as everybody may see it."""
-        return account_rows.account_of(self.stored)
 
 
 def choose(folder: str, *, name: str | None = None, account_id: str = "") -> Chosen | None:
@@ -70,10 +66,12 @@ def choose(folder: str, *, name: str | None = None, account_id: str = "") -> Cho
     with storage.reading() as connection:
         bound = bindings.nearest_in(connection, folder)
         if name is not None:
-            return Chosen(account_rows.of_name(connection, name), bound)
-        if account_id or bound:
-            return Chosen(account_rows.of_id(connection, account_id or (bound.account_id if bound else "")), bound)
-    return None
+            stored = account_rows.of_name(connection, name)
+        elif account_id or bound:
+            stored = account_rows.of_id(connection, account_id or (bound.account_id if bound else ""))
+        else:
+            return None
+        return Chosen(stored, account_rows.account_of(stored), bound)
 
 
 def list_accounts() -> list[Account]:

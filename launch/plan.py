@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .. import db
 from ..accounts import clocks
+from ..accounts.rows import account_of
 from ..claude import program as claude_code
 from ..messages import Conflict, _, printable
 
@@ -59,7 +60,7 @@ def plan(
         approve=bool(stored.approve_key),
         ask=ask,
     )
-    warning = clocks.warning(chosen._replace(stored=stored).account)
+    warning = clocks.warning(chosen.account if stored is chosen.stored else account_of(stored))
     if warning:
         notices.append("  " + warning)
     return Plan(launch._replace(notices=launch.notices + notices), stored)

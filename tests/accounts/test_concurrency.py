@@ -170,8 +170,9 @@ def test_a_hanging_refresh_blocks_nobody_else(endpoint: TokenEndpoint, cli: Cli)
 def test_a_killed_holder_of_the_lock_keeps_nobody_waiting(endpoint: TokenEndpoint, cli: Cli) -> None:
     account = expired_account(endpoint)
     program = (
-        "import sys, db, login_refresh, account_rows\n"
-        "with login_refresh.login_lock(account_rows.reread(sys.argv[1])):\n"
+        "import sys, bare_names\n"
+        "refresh, rows = bare_names.member('accounts.refresh'), bare_names.member('accounts.rows')\n"
+        "with refresh.login_lock(rows.reread(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
     )
