@@ -1,4 +1,4 @@
-"""Owns what launching needs to know about Claude Code: the program, its version, the environment of a child.
+"""Owns what a launch of Claude Code must say and leave out: the environment of a child, settings, notices.
 
 Given an account's one variable it decides what else must hold so that claude uses that credential and no other.
 """
@@ -7,32 +7,30 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ..messages import ClaudeMissing, InvalidInput, RivalCredential, StorageFailed, _, printable, warn
-from ..system import programs
+from ..messages import InvalidInput, RivalCredential, _, printable
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
-from . import credentials_file, settings as claude_settings
+from . import client, credentials_file, finding, nesting, settings as claude_settings
+from .client import Client, client_version, empty_store, honours_own_store, identify
 from .credentials_file import STORE_VARIABLE
 from .settings import CREDENTIAL_VARIABLES, Setting
+
+__all__ = ["Client", "client_version", "honours_own_store", "identify"]
 
 RIVAL_VARIABLES = frozenset(CREDENTIAL_VARIABLES)
 ACCOUNT_MARKER = "CLAUDE_ACCOUNT"
 # Before this version a refused token made the client go on with the login in its store, without a word.
 FIRST_WITHOUT_FALLBACK = (2, 1, 225)
-# The oldest version that was seen to keep its login in a store of its own; older ones have not been looked at.
-FIRST_WITH_OWN_STORE = (2, 1, 197)
 _OAUTH_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"
 _SUBCOMMANDS = frozenset(
     ("agents", "auth", "config", "doctor", "install", "mcp", "migrate-installer", "plugin", "plugins")
     + ("setup-token", "update", "upgrade")
 )
-_STATUS_SECONDS = 20
 _SETTINGS_KEPT_SECONDS = 30 * 24 * 3600
 
 
@@ -45,17 +43,15 @@ class Launch(NamedTuple):
     notices: list[str]
 
 
-def find_claude(environ: Mapping[str, str]) -> str:
-    """Return the path of the claude that a shell would start. Raises ClaudeMissing."""
-    program = programs.find("claude", environ)
-    if program is None:
-        raise ClaudeMissing(_("there is no claude on PATH"), "npm install -g @anthropic-ai/claude-code")
-    return program
+def find_claude(environ: Mapping[str, str], cwd: str | None = None) -> str:
+    """Return the absolute path of the claude that a shell would start, or an installer's. Raises ClaudeMissing."""
+    return finding.find(environ, cwd).path
 
 
 def child_env(environ: Mapping[str, str], credential: Mapping[str, str], account_name: str) -> dict[str, str]:
     """Return the caller's environment without any rival credential, plus the account's variable and its name."""
-    child = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
+    rivals = {name for name in environ if name in RIVAL_VARIABLES or nesting.promises_credential(name)}
+    child = {name: value for name, value in environ.items() if name not in rivals}
     if credentials_file.is_ours(child.get(STORE_VARIABLE, "")):
         # We are inside a session of another account: its store is its own.
         del child[STORE_VARIABLE]
@@ -86,7 +82,7 @@ def prepare_launch(
     """
     program = find_claude(environ)
     ((variable, value),) = credential.items()
-    env = child_env(environ, credential, account_name)
+    env = child_env(nesting.for_launch(environ, arguments), credential, account_name)
     way = _("durable login") if variable == STORE_VARIABLE else variable
     notices = [_("▶ Claude → {name} ({variable})", name=printable(account_name), variable=way)]
     if claude_settings.names_credential_header(environ.get("ANTHROPIC_CUSTOM_HEADERS", "")):
@@ -108,53 +104,10 @@ def prepare_launch(
     if variable == STORE_VARIABLE:
         return Launch(program, ["claude", *arguments], env, notices)
     if variable == _OAUTH_VARIABLE:
-        notices += _keep_to_token(program, env)
+        notices += _keep_to_token(program, env, cwd)
     else:
         notices += _keep_to_key(value, env, arguments, account_name, force)
     return Launch(program, ["claude", *arguments], env, notices)
-
-
-def client_version(program: str, environ: Mapping[str, str]) -> tuple[int, int, int] | None:
-    """Return the version of a claude, None when it does not tell.
-
-    It is read off the installation's path or package where possible; else the program is asked once, and the answer
-    remembered for as long as the file stays the same.
-    """
-    known = _known_version(program)
-    if known is not None:
-        return _version_in(f"/versions/{known}")
-    quiet = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
-    code, output = programs.run([program, "--version"], quiet, seconds=10)
-    match = re.search(r"\d+\.\d+\.\d+", output.decode("utf-8", "replace"))
-    found = match.group() if match else ""
-    if found or code == 0:
-        _remember(program, version=found)
-    return _version_in(f"/versions/{found}")
-
-
-def honours_own_store(program: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether this claude keeps to the store that CLAUDE_SECURESTORAGE_CONFIG_DIR names.
-
-    It is asked once, in an empty store: one that finds a login there has looked somewhere else. The answer is
-    remembered for as long as its file stays the same.
-    """
-    known = _remembered(program).get("own_store")
-    if isinstance(known, bool):
-        return known
-    version = client_version(program, environ)
-    if version is not None and version < FIRST_WITH_OWN_STORE:
-        return False
-    quiet = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
-    _code, output = programs.run(
-        [program, "auth", "status"], quiet | {STORE_VARIABLE: _empty_store()}, seconds=_STATUS_SECONDS
-    )
-    try:
-        status = json.loads(output)
-        honours = status["loggedIn"] is False or status.get("authMethod") == "api_key_helper"
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return False
-    _remember(program, own_store=honours)
-    return honours
 
 
 def _refuse(decisive: list[Setting], account_name: str, force: bool) -> list[str]:
@@ -215,15 +168,15 @@ def _destination_notices(env: Mapping[str, str], settings: claude_settings.Setti
     return ["  " + _("the credential goes to {host} ({origin})", host=printable(host), origin=origin)]
 
 
-def _keep_to_token(program: str, env: dict[str, str]) -> list[str]:
+def _keep_to_token(program: str, env: dict[str, str], cwd: str) -> list[str]:
     """See to it that a refused token ends the session instead of another login taking over."""
     notices: list[str] = []
-    if (_version_in(f"/versions/{_known_version(program)}") or ()) >= FIRST_WITHOUT_FALLBACK:
+    if (client.known_version(program) or ()) >= FIRST_WITHOUT_FALLBACK:
         return notices
     if not credentials_file.may_hold_login(credentials_file.store_folder(env)):
         return notices
-    if (client_version(program, env) or ()) < FIRST_WITHOUT_FALLBACK:
-        env[STORE_VARIABLE] = _empty_store()
+    if (client_version(program, env, cwd) or ()) < FIRST_WITHOUT_FALLBACK:
+        env[STORE_VARIABLE] = empty_store()
         notices.append("  " + _("this claude could fall back to another login, so logins of MCP servers are hidden"))
         notices.append("  " + _("a newer one needs no such guard: claude update"))
     return notices
@@ -248,7 +201,7 @@ def _keep_to_key(key: str, env: dict[str, str], arguments: list[str], account_na
     if configuration.get("primaryApiKey"):
         notices.append("  " + _("No would go on with another key: {place}", place=_place(path, "primaryApiKey")))
     if credentials_file.may_hold_login(credentials_file.store_folder(env)):
-        env[STORE_VARIABLE] = _empty_store()
+        env[STORE_VARIABLE] = empty_store()
         notices.append("  " + _("until then logins of MCP servers are hidden"))
     return notices
 
@@ -269,17 +222,6 @@ def _place(path: str, key: str) -> str:
     return Setting("user", path, claude_settings.line_of(_read_text(path), (key,)), (key,), "").place()
 
 
-def _empty_store() -> str:
-    """Return a private folder without any login, made anew if somebody has signed in inside it."""
-    folder = os.path.join(data_folder(), "no-login")
-    make_private_folder(folder)
-    for name in os.listdir(folder):
-        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-            os.unlink(os.path.join(folder, name))
-    credentials_file.forget_login(folder)
-    return folder
-
-
 def _is_interactive(arguments: list[str]) -> bool:
     options = _options(arguments)
     if {"-p", "--print", "-v", "--version", "-h", "--help"} & set(options):
@@ -290,62 +232,6 @@ def _is_interactive(arguments: list[str]) -> bool:
 
 def _options(arguments: list[str]) -> list[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
-
-
-def _version_in(path: str) -> tuple[int, int, int] | None:
-    match = re.search(r"/(?:versions|claude-code)/(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:/|$)", path)
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
-
-
-def _version_of_package(path: str) -> tuple[int, int, int] | None:
-    folder = os.path.dirname(path)
-    for _level in range(3):
-        package = _read_json(os.path.join(folder, "package.json"))
-        if str(package.get("name", "")).startswith("@anthropic-ai/claude-code"):
-            return _version_in(f"/versions/{package.get('version')}")
-        folder = os.path.dirname(folder)
-    return None
-
-
-def _known_version(program: str) -> str | None:
-    """Return a claude's version without starting it: "" when it once did not tell, None when nobody has asked."""
-    path = os.path.realpath(program)
-    found = _version_in(path) or _version_of_package(path)
-    if found:
-        return ".".join(map(str, found))
-    known = _remembered(program).get("version")
-    return None if known is None else str(known)
-
-
-def _remembered(program: str) -> dict[str, Any]:
-    """Return what we know of a claude for as long as its file stays the same."""
-    path = os.path.realpath(program)
-    known = _read_json(_memory_path()).get(path)
-    return known if isinstance(known, dict) and known.get("file") == _file_mark(path) else {}
-
-
-def _remember(program: str, **facts: object) -> None:
-    path = os.path.realpath(program)
-    known = _remembered(program) | {"file": _file_mark(path)} | facts
-    versions = _read_json(_memory_path()) | {path: known}
-    try:
-        make_private_folder(data_folder())
-        write_private_file(_memory_path(), json.dumps(versions).encode())
-    except StorageFailed as error:
-        # A full disk is no reason to keep somebody from working; the next launch asks again.
-        warn(error.message)
-
-
-def _memory_path() -> str:
-    return os.path.join(data_folder(), "client.json")
-
-
-def _file_mark(path: str) -> list[int]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _read_json(path: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def plan(
     if not (force or anywhere):
         _refuse_foreign_folder(chosen)
     notices = []
-    if chosen.stored.durable and claude_code.honours_own_store(program, environ):
+    if chosen.stored.durable and claude_code.honours_own_store(program, environ, cwd):
         credential, stored = db.durable(chosen.stored)
     else:
         credential, stored = db.injected(chosen.stored)

@@ -158,14 +158,17 @@ def _spawn(argv: list[str], environ: Mapping[str, str], *, stdin: int, stdout: i
         (os.POSIX_SPAWN_DUP2, stdout, 1),
         (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
     ]
-    manner = {"file_actions": actions, "setpgroup": 0, "setsigdef": _RESET_SIGNALS}
+
+    def start(program: str, argv: list[str]) -> int:
+        return os.posix_spawn(program, argv, dict(environ), file_actions=actions, setpgroup=0, setsigdef=_RESET_SIGNALS)
+
     try:
         try:
-            return os.posix_spawn(argv[0], argv, dict(environ), **manner)
+            return start(argv[0], argv)
         except OSError as error:
             if not _is_shell_script(argv[0], error):
                 raise
-            return os.posix_spawn(_SHELL, ["sh", *argv], dict(environ), **manner)
+            return start(_SHELL, ["sh", *argv])
     except OSError as error:
         raise cannot_start(argv[0], error) from error
 

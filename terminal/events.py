@@ -22,6 +22,7 @@ from typing import Any
 
 from .. import db
 from ..accounts import sessions as running_sessions
+from ..claude import nesting
 from ..launch.plan import BoundElsewhere, plan
 from ..messages import LANGUAGES, AccountsError, InvalidInput, NotFound, _, printable, use_language
 from .connection import Connection, Stream
@@ -135,7 +136,9 @@ class TerminalEvents:
         wishes = {name: payload.get(name) is True for name in ("force", "anywhere")}
 
         def make() -> Terminal:
-            launch, stored = self._plan(chosen, arguments, cwd=cwd, environ=self._environ, **wishes)
+            # Whoever started the server, a session of Claude Code perhaps, is no concern of what runs in here.
+            environ = nesting.without(self._environ)
+            launch, stored = self._plan(chosen, arguments, cwd=cwd, environ=environ, **wishes)
             planned.append(stored)
             notices.extend(launch.notices)
             env = terminal_environment(launch.env)

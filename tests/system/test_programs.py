@@ -33,7 +33,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "path", ["", ".", ":", ".:", ":/nowhere", "/nowhere:", "/nowhere::/none", "./", "././/", "sub/..", "loop", "./loop/."]
+    "path",
+    ["", ".", ":", ".:", ":/nowhere", "/nowhere:", "/nowhere::/none", "./", "././/", "sub/..", "loop", "./loop/."],
 )
 def test_the_current_folder_is_never_searched(here: Path, path: str) -> None:
     (here / "sub").mkdir()
