@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import stat
 import time
@@ -15,10 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import db
 from ..accounts import durable_store, storage
 from ..accounts.clocks import time_left
-from ..claude import credentials_file, program as claude_code, settings as claude_settings
+from ..claude import client, credentials_file, finding, program as claude_code, settings as claude_settings
 from ..install import aliases as shell_aliases, rc_files
 from ..messages import AccountsError, StorageFailed, StoreBusy, _, plural, printable
-from ..system import programs
 from ..system.folders import data_folder
 from .console import add_command
 from .tables import coloured
@@ -132,12 +130,19 @@ def _key() -> Iterator[Check]:
 
 
 def _claude() -> Iterator[Check]:
-    program = claude_code.find_claude(os.environ)
+    program, on_path, passed = finding.find(os.environ)
+    for path, reason in passed:
+        yield Check("claude", "warn", _("{path} is passed over: {reason}", path=printable(path), reason=reason))
+    if not on_path:
+        folder = os.path.dirname(program)
+        message = _("{path} is used, and PATH does not name its folder", path=printable(program))
+        yield Check("claude", "warn", message, f'export PATH={shlex.quote(printable(folder))}:"$PATH"')
     # Asked here and now: what a launch remembers of it would be written down.
-    quiet = {name: value for name, value in os.environ.items() if name not in claude_code.RIVAL_VARIABLES}
-    output = programs.run([program, "--version"], quiet, seconds=10)[1].decode("utf-8", "replace")
-    match = re.search(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", output)
-    version = tuple(map(int, match.groups())) if match else None
+    found = client.ask(program, os.environ)
+    version = found.version
+    if version is None and not found.is_claude_code:
+        yield Check("claude", "warn", _("{path} does not say that it is Claude Code", path=printable(program)))
+        return
     if version is None:
         yield Check("claude", "warn", _("{path} does not tell its version", path=printable(program)))
         return

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .. import db
 from ..accounts import clocks
 from ..accounts.rows import account_of
-from ..claude import program as claude_code
+from ..claude import client, program as claude_code
 from ..messages import Conflict, _, printable
 
 
@@ -43,7 +43,7 @@ def plan(
     if not (force or anywhere):
         _refuse_foreign_folder(chosen)
     notices = []
-    if chosen.stored.durable and claude_code.honours_own_store(program, environ):
+    if chosen.stored.durable and client.honours_own_store(program, environ, cwd):
         credential, stored = db.durable(chosen.stored)
     else:
         credential, stored = db.injected(chosen.stored)

@@ -8,11 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
-
-# The product's own list; the one line that knows where it lies.
-from claude_settings import CREDENTIAL_VARIABLES as TREATED
 from conftest import lack
 from real_clients import VERSIONS, NoClient, install
+
+from claude_accounts.claude.credentials_file import STORE_VARIABLE
+from claude_accounts.claude.variables import CREDENTIAL_VARIABLES, DESTINATION_VARIABLES, PROFILES_VARIABLE
+
+TREATED = {*CREDENTIAL_VARIABLES, *DESTINATION_VARIABLES, PROFILES_VARIABLE, STORE_VARIABLE}
 
 HARMLESS: dict[str, str] = json.loads((Path(__file__).parent / "harmless_names.json").read_text())
 _NAME = re.compile(

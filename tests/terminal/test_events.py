@@ -60,6 +60,21 @@ def test_plain_client_talks_to_claude(program_folder: Path, client: Client, acco
     assert client.wait("terminal_exit")["exit_code"] == 3
 
 
+def test_terminal_is_no_child_of_the_session_that_started_the_server(
+    program_folder: Path, server: Server, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("CLAUDECODE", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "AI_AGENT")
+    for name in (*names, "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH", "MINE"):
+        monkeypatch.setenv(name, "of-another")
+    fake_claude(program_folder, "env | grep of-another")
+    for arguments in ([], ["-p", "hi"]):
+        client = Client(server)
+        client.start(account, args=arguments)
+        client.wait("terminal_exit")
+        assert str(client.output()).split() == ["MINE=of-another"]
+        client.close()
+
+
 def test_output_arrives_whole_before_the_exit(program_folder: Path, server: Server, account: str) -> None:
     fake_claude(program_folder, "head -c 2000000 /dev/zero | tr '\\0' x; printf THE_END")
     for _round in range(5):
