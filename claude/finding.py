@@ -81,7 +81,8 @@ def _npmrc_prefix(environ: Mapping[str, str]) -> str:
 def _starts_us(path: str) -> bool:
     """Tell whether a claude is a link to us or a small script that launches through us: it would go round for ever."""
     target = os.path.realpath(path)
-    if os.path.basename(target) == "claude-accounts" or target.startswith(os.path.join(_OUR_FOLDER, "")):
+    # A claude that was installed somewhere below our folder is no part of us.
+    if os.path.basename(target) == "claude-accounts" or os.path.dirname(target) == _OUR_FOLDER:
         return True
     with suppress(OSError), open(target, "rb") as file:
         text = file.read(_LONGEST_WRAPPER + 1)
