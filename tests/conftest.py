@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -41,9 +43,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.delenv(variable)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    # What is kept on a memory disk is this test's own too.
+    runtime = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path)  # noqa: S108
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     # A request that another test made in this thread has chosen a language for itself.
     messages._chosen.set("")
     yield folder
+    shutil.rmtree(runtime, ignore_errors=True)
 
 
 @pytest.fixture

@@ -477,7 +477,9 @@ def test_the_approval_follows_the_configuration_folder(home: Path, file: Path, c
 
 
 @pytest.mark.parametrize("entrypoint", ["claude-vscode", "claude-desktop", "local-agent"])
-@pytest.mark.parametrize("arguments", [[], ["-p", "--input-format", "stream-json"]])
+@pytest.mark.parametrize(
+    "arguments", [["--input-format", "stream-json"], ["-p", "--verbose", "--input-format=stream-json"]]
+)
 def test_where_claude_would_not_ask_the_key_is_approved_and_no_other_login_is_in_reach(
     home: Path, file: Path, claude: Path, entrypoint: str, arguments: list[str]
 ) -> None:
@@ -497,9 +499,9 @@ def test_where_claude_would_not_ask_the_key_of_a_console_login_is_no_substitute(
 ) -> None:
     file.write_text('{\n"primaryApiKey": "sk-other"}')
     with pytest.raises(RivalCredential, match="primaryApiKey would be used instead of work") as refused:
-        prepare(home, "-p", "hi", approve=False, CLAUDE_CODE_ENTRYPOINT="claude-vscode")
+        prepare(home, "--input-format", "stream-json", approve=False, CLAUDE_CODE_ENTRYPOINT="claude-vscode")
     assert f"{file}:2" in refused.value.message and "sk-other" not in refused.value.message
-    prepare(home, "-p", "hi", CLAUDE_CODE_ENTRYPOINT="claude-vscode")
+    prepare(home, "--input-format", "stream-json", CLAUDE_CODE_ENTRYPOINT="claude-vscode")
     assert state(str(file), KEY) == APPROVED
 
 
@@ -509,8 +511,8 @@ def test_other_entrypoints_change_nothing(home: Path, file: Path, claude: Path) 
 
 
 def test_a_launch_that_is_refused_approves_nothing(home: Path, file: Path, claude: Path) -> None:
-    (home / ".claude").mkdir()
-    (home / ".claude" / "settings.json").write_text(json.dumps({"env": {"ANTHROPIC_API_KEY": "another"}}))
+    (home / "managed").mkdir()
+    (home / "managed" / "managed-settings.json").write_text(json.dumps({"env": {"ANTHROPIC_API_KEY": "another"}}))
     with pytest.raises(RivalCredential):
         prepare(home)
     assert not file.exists()

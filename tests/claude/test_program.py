@@ -288,7 +288,7 @@ def test_settings_stand_behind_remote_control(machine: Machine) -> None:
     assert seen["argv"][:2] == ["remote-control", "--settings"]
 
 
-@pytest.mark.parametrize("answer", ["2.1.196 (Claude Code)", "unknown (Claude Code)"])
+@pytest.mark.parametrize("answer", ["2.1.196 (Claude Code)", "1.0.128 (Claude Code)"])
 def test_a_client_that_was_never_seen_to_obey_a_pin_runs_no_background_sessions(machine: Machine, answer: str) -> None:
     machine.client_is(answer)
     planned = machine.launch("-p")
