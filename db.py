@@ -102,7 +102,7 @@ def find_account(name: str) -> Account:
 def refuse_taken_name(name: str) -> None:
     """Raise Conflict when an account of that name exists; adding it is still what decides."""
     with storage.reading() as connection:
-        if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
+        if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (storage.kept(name),)).fetchone():
             raise account_rows.taken(name)
 
 

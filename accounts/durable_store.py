@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..claude import credentials_file, store_locks
-from ..messages import AccountsError, Conflict, LoginEnded, _, printable
+from ..messages import AccountsError, Conflict, LoginEnded, _, plural, printable
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder
 from . import rows as account_rows, standing, storage
@@ -26,9 +26,28 @@ def folder_of(account_id: str) -> str:
 
 
 def write(stored: Stored) -> None:
-    """Put the account's login into its store, which is made where there is none. Raises StoreBusy, StorageFailed."""
+    """Put the account's login into its store, which is made where there is none. Raises StoreBusy, StorageFailed.
+
+    One that is made now begins with the sign-ins of MCP servers that the shared store has. They are copied this once:
+    from then on each store has its own, and one that was signed out of stays so.
+    """
+    begin_with = {}
+    if not os.path.isdir(folder_of(stored.id)):
+        begin_with = credentials_file.sign_ins_of_servers(credentials_file.store_folder(os.environ))
     with locked(stored.id) as folder:
-        credentials_file.write_login(folder, account_rows.login_of(stored))
+        credentials_file.write_login(folder, account_rows.login_of(stored), begin_with)
+
+
+def sign_ins_text(account_id: str) -> str:
+    """Return the line about the sign-ins of MCP servers in a store that has just been made, empty without any."""
+    count = credentials_file.count_sign_ins(folder_of(account_id))
+    if not count:
+        return ""
+    return plural(
+        "  {count} sign-in of an MCP server was copied into it; from now on it has its own",
+        "  {count} sign-ins of MCP servers were copied into it; from now on it has its own",
+        count,
+    )
 
 
 @contextmanager

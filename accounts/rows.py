@@ -450,7 +450,9 @@ def _mask(sealed: str) -> str:
 def select(connection: sqlite3.Connection, condition: str = "", *values: object) -> list[Stored]:
     """Return the accounts for which `condition` (SQL, with a place for each value) holds, oldest first."""
     where = f" WHERE {condition}" if condition else ""
-    found = connection.execute(f"{_SELECT}{where} ORDER BY created_at, accounts.rowid", values)
+    # A name as typed may be no UTF-8; then it is nobody's.
+    taken = [storage.kept(value) if isinstance(value, str) else value for value in values]
+    found = connection.execute(f"{_SELECT}{where} ORDER BY created_at, accounts.rowid", taken)
     return [Stored._make(row) for row in found]
 
 

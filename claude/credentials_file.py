@@ -25,6 +25,8 @@ from . import json_text, keychain
 STORE_VARIABLE = "CLAUDE_SECURESTORAGE_CONFIG_DIR"
 _LARGEST_FILE = 1024 * 1024
 _LAST_MOMENT_MS = 253_402_300_799_000
+# What belongs to nobody's login: who is signed in to which MCP server, and what plugins keep.
+_OF_SERVERS = ("mcpOAuth", "mcpOAuthClientConfig", "mcpXaaIdp", "mcpXaaIdpConfig", "pluginSecrets")
 # What Claude Code itself forgets when somebody signs in over a login.
 _OF_ONE_LOGIN = ("claudeAiOauth", "organizationUuid", "trustedDeviceToken", "enterpriseGateway", "designOauth")
 
@@ -138,13 +140,33 @@ def is_ended(folder: str) -> bool:
     return content is not None and b'"claudeAiOauth"' in content and _parse(content, credentials_path(folder)) is None
 
 
-def write_login(folder: str, login: Login) -> None:
+def sign_ins_of_servers(folder: str) -> dict[str, Any]:
+    """Return what a store holds that belongs to no login: sign-ins of MCP servers, secrets of plugins, by its key.
+
+    A store that is not understood holds nothing of it.
+    """
+    try:
+        content = _read_store(folder)
+        whole = {} if content is None else json_text.read(content)
+    except (AccountsError, ValueError, RecursionError):
+        return {}
+    return {key: whole[key] for key in _OF_SERVERS if whole.get(key)} if isinstance(whole, dict) else {}
+
+
+def count_sign_ins(folder: str) -> int:
+    """Return to how many MCP servers somebody is signed in according to this store."""
+    found = sign_ins_of_servers(folder).get("mcpOAuth")
+    return len(found) if isinstance(found, dict) else 0
+
+
+def write_login(folder: str, login: Login, begin_with: Mapping[str, Any] | None = None) -> None:
     """Make `login` the one of this store, whatever was in it; what belongs to no login (of MCP servers) stays.
 
-    To be called with the store locked. Raises StorageFailed, and InvalidInput for a store that is not understood.
+    `begin_with` is what a store that does not exist yet holds beside it. To be called with the store locked. Raises
+    StorageFailed, and InvalidInput for a store that is not understood.
     """
     content = _read_store(folder)
-    whole = {}
+    whole = dict(begin_with or {})
     if content is not None:
         _parse(content, credentials_path(folder))
         whole = {key: value for key, value in json_text.read(content).items() if key not in _OF_ONE_LOGIN}

@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import db
-from ..accounts import clocks, sessions as running_sessions, usage
+from ..accounts import clocks, durable_store, sessions as running_sessions, usage
 from ..accounts.clocks import time_left
 from ..accounts.rows import checked_secret, now_ms
-from ..messages import AccountsError, InvalidInput, _, plural, printable, say, warn
+from ..messages import AccountsError, InvalidInput, _, printable, say, warn
 from .console import add_command, confirmed, keep_aliases_current, read_secret
 from .tables import coloured, table
 
@@ -57,6 +57,9 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("name", metavar=_("NAME"))
     parser.add_argument("--yes", "-y", action="store_true", help=_("do not ask"))
+    parser.add_argument(
+        "--force", action="store_true", help=_("even if sessions run, or perhaps do elsewhere, on the login that goes")
+    )
     parser.set_defaults(run=remove)
 
 
@@ -219,6 +222,9 @@ def _change_way(account: db.Account, arguments: argparse.Namespace) -> None:
     db.set_durable(account.id, arguments.durable)
     if arguments.durable:
         say(_("✓ Sessions of {name} renew their login themselves from now on", name=name))
+        copied = "" if account.durable else durable_store.sign_ins_text(account.id)
+        if copied:
+            say(copied)
     else:
         say(_("✓ Sessions of {name} get an access token from now on", name=name))
 
@@ -313,18 +319,13 @@ def remove(arguments: argparse.Namespace) -> None:
     """Remove the account after a yes; without a terminal only `--yes` counts."""
     account = db.find_account(arguments.name)
     name = printable(account.name)
+    if not arguments.force:
+        running_sessions.refuse_while_running(account, removing=True)
     if not arguments.yes and not confirmed(_("Remove account {name} and its credential?", name=name)):
         raise AccountsError(_("{name} was not removed", name=name), f"claude-accounts remove --yes {name}")
     sessions = running_sessions.listed(account.id)
     if sessions:
-        warn(
-            plural(
-                "{count} session of {name} is still running",
-                "{count} sessions of {name} are still running",
-                len(sessions),
-                name=name,
-            )
-        )
+        warn(running_sessions.running_text(account.name, sessions))
     db.delete_account(account.id)
     keep_aliases_current()
     say(_("✓ Account {name} removed", name=name))

@@ -121,6 +121,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "since": MOMENT,
             "origin": {"type": "string", "enum": ["shell", "web"]},
             "token_ends": MOMENT,
+            "state": {"type": "string", "enum": ["running", "perhaps"]},
+            "elsewhere": {"type": "string", "enum": ["", "container", "machine"]},
         }
     ),
     "Folder": _object({"folder": TEXT}, ("folder",)),

@@ -25,7 +25,7 @@ import { language } from "./language.js";
  * @property {"" | "soon" | "urgent" | "over"} urgency
  * @property {{period: string, percent: number, resets_at: number, seen_at: number}[]} usage
  *
- * @typedef {{pid: number, account_id: string, account_name: string, folder: string, since: number, origin: "shell" | "web", token_ends: number}} RunningSession
+ * @typedef {{pid: number, account_id: string, account_name: string, folder: string, since: number, origin: "shell" | "web", token_ends: number, state: "running" | "perhaps", elsewhere: "" | "container" | "machine"}} RunningSession
  * @typedef {{folder: string, account_id: string, account_name: string}} Binding
  *
  * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, vendor?: string, version?: string}} AuthStatus
