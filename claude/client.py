@@ -23,6 +23,8 @@ from .variables import CREDENTIAL_VARIABLES
 
 # The oldest version that was seen to keep its login in a store of its own; older ones have not been looked at.
 FIRST_WITH_OWN_STORE = (2, 1, 197)
+# The newest version that tests/real_client has been run with; docs/claude-code.md says what was tried.
+NEWEST_TRIED = (2, 1, 332)
 _VERSION_SECONDS = 3.0
 _STATUS_SECONDS = 20.0
 _SAYS_ITS_NAME = re.compile(rb"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\d.])[^\n]*\(Claude Code\)")

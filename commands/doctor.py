@@ -150,6 +150,14 @@ def _claude() -> Iterator[Check]:
     if version < claude_code.FIRST_WITHOUT_FALLBACK:
         message = _("{version} falls back to another login when a token is refused", version=shown)
         yield Check("claude", "warn", message, "claude update")
+    elif version > client.NEWEST_TRIED:
+        newest = ".".join(map(str, client.NEWEST_TRIED))
+        message = _(
+            "{version} is newer than the newest that was tried with this program, {newest}",
+            version=shown,
+            newest=newest,
+        )
+        yield Check("claude", "warn", message, _("a newer version of this program may know it: git pull"))
     else:
         yield Check("claude", "ok", shown)
 

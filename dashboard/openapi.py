@@ -119,7 +119,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "account_name": TEXT,
             "folder": TEXT,
             "since": MOMENT,
-            "origin": {"type": "string", "enum": ["shell", "web"]},
+            "origin": {"type": "string", "enum": ["shell", "web", "background"]},
             "token_ends": MOMENT,
             "state": {"type": "string", "enum": ["running", "perhaps"]},
             "elsewhere": {"type": "string", "enum": ["", "container", "machine"]},
