@@ -125,7 +125,9 @@ EARLIER = "a2f34b9c4a1dff85ffb81df2a6c9f42b84a3f0bf"
 
 
 @pytest.mark.timeout(900)
-def test_aliases_of_an_earlier_wheel_launch_after_the_upgrade(wheel: Path, tmp_path: Path, program_folder: Path) -> None:
+def test_aliases_of_an_earlier_wheel_launch_after_the_upgrade(
+    wheel: Path, tmp_path: Path, program_folder: Path
+) -> None:
     """Installed as it was, with aliases; upgraded; the same alias file starts the program as it is now."""
     old = tmp_path / "old"
     old.mkdir()
