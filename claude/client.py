@@ -25,7 +25,7 @@ from .variables import CREDENTIAL_VARIABLES
 FIRST_WITH_OWN_STORE = (2, 1, 197)
 # The newest version that tests/real_client has been run with; docs/claude-code.md says what was tried.
 NEWEST_TRIED = (2, 1, 332)
-_VERSION_SECONDS = 3.0
+_VERSION_SECONDS = 6.0
 _STATUS_SECONDS = 20.0
 _SAYS_ITS_NAME = re.compile(rb"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\d.])[^\n]*\(Claude Code\)")
 # Of an installation's own path; many other tools have a folder `versions`, of Node.js or Python for instance.

@@ -67,6 +67,7 @@ class ClientNamespace:
     def forget(self) -> None:
         """Begin a test: no rules, and no request counts that came before."""
         (self.folder / "rules.json").unlink(missing_ok=True)
+        (self.folder / "test").write_text(os.urandom(8).hex())
         self._seen = len(self._lines())
 
     def rule(self, **rules: object) -> None:

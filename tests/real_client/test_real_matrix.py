@@ -180,7 +180,17 @@ def test_settings_of_a_provider_do_not_choose(make_bench: MakeBench, version: st
 
 
 @every_kind
-@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_address_in_the_user_s_own_settings_is_used_and_told(bench: Bench, kind: str) -> None:
+    name = bench.add(kind)
+    bench.settings({"env": {"ANTHROPIC_BASE_URL": f"{bench.namespace.proxy}/gateway"}})
+    finished = bench.launch(name, "-p", "hi")
+    assert finished.returncode == 0 and "the credential goes to 127.0.0.1" in finished.stderr, finished
+    sent = [request for request in bench.requests() if request["path"].endswith("/v1/messages")]
+    assert sent and all(request["path"].startswith("/gateway/") for request in sent)
+
+
+@every_kind
+@pytest.mark.parametrize("provider", sorted(set(PROVIDERS) - {"base url"}))
 def test_settings_of_a_provider_written_before_do_not_choose(bench: Bench, kind: str, provider: str) -> None:
     name = bench.add(kind)
     address = bench.namespace.proxy

@@ -71,6 +71,10 @@ def test_a_key_that_is_not_approved_gives_way_to_nobody(bench: Bench, answer: st
     rejected = [last_twenty(key(KEY))] if answer == "rejected" else []
     bench.configuration(customApiKeyResponses={"approved": [], "rejected": rejected})
     with bench.on_terminal(name) as terminal:
+        if answer == "rejected":
+            # Our own question; Enter means that it stays refused.
+            terminal.wait_for("from now on? [y/N]")
+            terminal.type("\r")
         if (
             terminal.wait_for("use this API key?", "for shortcuts", "claude-accounts: error:", "❯")
             == "use this API key?"
