@@ -3,8 +3,6 @@
 It knows no command line and no HTTP; account_rows.py knows what a row looks like, login_refresh.py how one is renewed.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 
 if not __package__:

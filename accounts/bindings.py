@@ -1,7 +1,5 @@
 """Owns which account a folder belongs to: kept in our database by the folder's real path, never in the folder."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 It opens no connection and decides nothing: db.py and login_refresh.py do.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sqlite3

@@ -4,8 +4,6 @@ A process is known by its id and the moment it started, so that an id that the s
 never shown. The record is made before the program starts and looked through, not kept up: what is gone is not shown.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import sys

@@ -4,8 +4,6 @@ What was learnt is remembered only of a file that is Claude Code itself. A scrip
 version and now that, is asked each time, in the folder and with the environment in which it will run.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@ The store is `.credentials.json` in the store folder, or the Keychain on macOS. 
 about the file and the Keychain items were measured with Claude Code 2.1.197 and 2.1.330.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -3,8 +3,6 @@
 It starts nothing and does not know which version it is.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

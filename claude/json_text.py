@@ -3,8 +3,6 @@
 It knows no file and changes nothing; of a doubled key the last counts, as for every JSON reader.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, NamedTuple

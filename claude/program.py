@@ -3,8 +3,6 @@
 Given an account's one variable it decides what else must hold so that claude uses that credential and no other.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ It reads them all (managed, --settings, local, project, user) and changes none. 
 settings file's `env` block says beats the environment, and its apiKeyHelper beats an injected token.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -6,8 +6,6 @@ The program inherits a lock on its file, so whoever gets the lock knows that the
 What the pin says is claude/pin.py's.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

@@ -3,8 +3,6 @@
 The command line and the web terminal both go through here; neither starts anything that was not planned by it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.05
 _CLOSING_SECONDS = 0.002
 _SHELL = "/bin/sh"
-# Python has these ignored, and its children would inherit that.
-_RESET_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def find(name: str, environ: Mapping[str, str], cwd: str | None = None) -> str | None:
@@ -109,6 +106,8 @@ def run_on_terminal(argv: list[str], environ: Mapping[str, str]) -> int:
 
     Ctrl-C is the program's: this process waits until it has ended.
     """
+    import signal  # its enumerations would be a fiftieth of every launch, which needs none of them
+
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         child = os.posix_spawn(argv[0], argv, dict(environ), setsigdef=[signal.SIGINT])
@@ -153,6 +152,10 @@ def _within(argv: list[str], cwd: str | None) -> list[str]:
 
 def _spawn(argv: list[str], environ: Mapping[str, str], *, stdin: int, stdout: int) -> int:
     """Start a program in a process group of its own and return its id. Raises AccountsError."""
+    from signal import SIGPIPE, SIGXFSZ  # as above
+
+    # Python has these ignored, and its children would inherit that.
+    reset = (SIGPIPE, SIGXFSZ)
     actions = [
         (os.POSIX_SPAWN_DUP2, stdin, 0),
         (os.POSIX_SPAWN_DUP2, stdout, 1),
@@ -160,7 +163,7 @@ def _spawn(argv: list[str], environ: Mapping[str, str], *, stdin: int, stdout: i
     ]
 
     def start(program: str, argv: list[str]) -> int:
-        return os.posix_spawn(program, argv, dict(environ), file_actions=actions, setpgroup=0, setsigdef=_RESET_SIGNALS)
+        return os.posix_spawn(program, argv, dict(environ), file_actions=actions, setpgroup=0, setsigdef=reset)
 
     try:
         try:
@@ -227,8 +230,10 @@ def _status_of(child: int) -> int | None:
 
 
 def _end_group(child: int) -> None:
+    from signal import SIGKILL  # as above
+
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child, signal.SIGKILL)
+        os.killpg(child, SIGKILL)
     with suppress(ChildProcessError):
         os.waitpid(child, 0)
 
