@@ -174,13 +174,14 @@ class TerminalEvents:
         if "rows" in payload and "cols" in payload:
             rows, cols = _size(payload)
             self.terminals.resize(terminal.id, rows, cols)
+        stream = self._stream(connection, terminal, max(position, oldest), payload)
         told = self._describe(terminal) | {
             "offset": max(position, oldest),
             "end": end,
             "gap": max(0, oldest - position) if start is not None else oldest,
         }
         connection.post("terminal_attached", told | _request(payload))
-        self._watch(connection, terminal, max(position, oldest), payload)
+        connection.watch(stream)
         if position < oldest:
             self.terminals.repaint(terminal.id)
 
@@ -263,13 +264,15 @@ class TerminalEvents:
             return connection
 
     def _begin(self, connection: Connection, terminal: Terminal, payload: dict[str, Any], notices: list[str]) -> None:
+        stream = self._stream(connection, terminal, 0, payload)
         told = self._describe(terminal) | {"offset": 0, "notices": notices}
         connection.post("terminal_started", told | _request(payload))
-        self._watch(connection, terminal, 0, payload)
+        connection.watch(stream)
 
-    def _watch(self, connection: Connection, terminal: Terminal, position: int, payload: dict[str, Any]) -> None:
+    def _stream(self, connection: Connection, terminal: Terminal, position: int, payload: dict[str, Any]) -> Stream:
+        """Make a stream before the terminal is described to the client: what changes in between is told as new."""
         ack = payload.get("ack") is True
-        stream = Stream(
+        return Stream(
             connection,
             terminal,
             position,
@@ -277,7 +280,6 @@ class TerminalEvents:
             binary=ack or payload.get("binary") is True,
             repaint=lambda: self.terminals.repaint(terminal.id),
         )
-        connection.watch(stream)
 
     def _watched_id(self, connection: Connection, payload: dict[str, Any]) -> str:
         """Return the terminal an event is about: the named one, else the client's latest. Raises NotFound."""

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from conftest import lack
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
+expect.set_options(timeout=warm.DEADLINE * 1000)
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -55,28 +57,29 @@ class Server:
 
     def start(self) -> None:
         """Start the server and wait for its line with the address."""
-        self.process = subprocess.Popen(
-            [sys.executable, str(PROJECT / "server.py"), "--no-browser", "--port", str(self.port)],
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | self._environ,
-        )
-        assert self.process.stderr
+        words = ("--no-browser", "--port", str(self.port))
+        environ = os.environ | self._environ
+        reader, writer = os.pipe()
+        self.process = warm.start(*words, function="warm:page_server", stdout=writer, stderr=writer, env=environ)
+        os.close(writer)
+        self._said = open(reader)  # noqa: SIM115 - open for as long as the server runs
         said = []
-        for line in self.process.stderr:
+        for line in self._said:
             said.append(line)
             found = re.search(r"http://localhost:(\d+)/", line)
             if found:
                 self.port = int(found[1])
                 break
         else:
-            self.process.communicate()
+            self._said.close()
             raise AssertionError("the server did not start: " + "".join(said))
 
     def stop(self) -> None:
         """End the server as Ctrl-C does and wait for its end."""
         self.process.send_signal(signal.SIGINT)
-        _output, errors = self.process.communicate(timeout=30)
+        self.process.wait(warm.DEADLINE)
+        with self._said:
+            errors = self._said.read()
         assert "Traceback" not in errors, errors
 
     def post(self, path: str, body: object, cookie: str = "") -> tuple[Any, str]:
@@ -94,6 +97,7 @@ class Visitor:
         options = {"locale": "en-GB", "viewport": {"width": 1200, "height": 800}, "reduced_motion": "reduce"} | options
         self.server = server
         self.context: BrowserContext = browser.new_context(**options)
+        self.context.set_default_timeout(warm.DEADLINE * 1000)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
         self.said: list[str] = []
         self.hosts: set[str] = set()

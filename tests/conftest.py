@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 import pytest
+import warm
 from hypothesis import settings
 from token_endpoint import TokenEndpoint, token_endpoint
 
@@ -85,7 +86,7 @@ Finished = subprocess.CompletedProcess[str]
 
 
 class Cli(Protocol):
-    """Run one command in a process of its own, as a user's shell would."""
+    """Run one command in a process of its own; warm.py says what it is spared."""
 
     def __call__(self, *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Finished:
         """Return the finished process; `env` is added to the test's environment."""
@@ -96,14 +97,17 @@ def cli(home: Path) -> Cli:
     """Return the command line as a function."""
 
     def run(*arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Finished:
+        environment = os.environ | (env or {})
+        if warm.suits(environment):
+            return warm.run(*arguments, stdin=stdin, env=environment)
         return subprocess.run(
             command_line(*arguments),
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
-            timeout=120,
-            env=os.environ | (env or {}),
+            timeout=warm.DEADLINE,
+            env=environment,
         )
 
     return run

@@ -11,6 +11,7 @@ from unittest import mock
 import socketio  # type: ignore[import-untyped]
 from flask import Flask
 from flask.testing import FlaskClient
+from warm import DEADLINE
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from claude_accounts.dashboard import sign_in
@@ -96,7 +97,7 @@ def socket(
 ) -> Iterator[socketio.Client]:
     """Connect a Socket.IO client. Raises socketio.exceptions.ConnectionError when the server refuses."""
     client = socketio.Client(reconnection=False)
-    client.connect(url, headers=headers, auth=auth, transports=[transport], wait_timeout=10)
+    client.connect(url, headers=headers, auth=auth, transports=[transport], wait_timeout=DEADLINE)
     try:
         yield client
     finally:

@@ -11,12 +11,11 @@ from typing import Any
 import socketio  # type: ignore[import-untyped]
 from flask import Flask
 from flask_socketio import SocketIO
+from warm import DEADLINE
 from werkzeug.serving import make_server
 
 from claude_accounts.terminal import events as terminal_events
 from claude_accounts.terminal.terminals import Terminals
-
-DEADLINE = 30.0
 
 
 class Server:
@@ -42,7 +41,7 @@ def terminal_server(
     try:
         yield Server(server.server_port, events, "https" if certificate else "http")
     finally:
-        assert events.stop_all(20)
+        assert events.stop_all(DEADLINE)
         server.shutdown()
         server.server_close()
         thread.join(10)
@@ -69,7 +68,7 @@ class Client:
         # The library handles each message in a thread of its own, which puts them out of order.
         self.socket.eio._trigger_event = lambda *about, **options: trigger(*about, **{**options, "run_async": False})
         self.ack = ack
-        self.socket.connect(server.url, transports=transports or ["websocket"], wait_timeout=20)
+        self.socket.connect(server.url, transports=transports or ["websocket"], wait_timeout=DEADLINE)
 
     def __repr__(self) -> str:
         return f"<Client {self.events[-8:]!r}>"

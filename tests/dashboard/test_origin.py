@@ -12,6 +12,7 @@ import socketio  # type: ignore[import-untyped]
 import websocket
 from running_dashboard import ACCESS, PASSWORD, REFRESH, Dashboard, add, serving, set_up, socket
 from token_endpoint import TokenEndpoint, in_hours
+from warm import DEADLINE
 
 from claude_accounts import db
 from claude_accounts.dashboard import origin
@@ -115,7 +116,7 @@ def _upgrade(url: str, headers: list[str], *, host: str | None = None, origin: s
     """Open a raw websocket as a browser would. Raises WebSocketBadStatusException when it is refused."""
     address = url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
     options = {"suppress_origin": True} if origin is None else {"origin": origin}
-    opened = websocket.create_connection(address, header=headers, host=host, timeout=10, **options)
+    opened = websocket.create_connection(address, header=headers, host=host, timeout=DEADLINE, **options)
     opened.close()
 
 
@@ -379,7 +380,7 @@ def test_connection_that_never_signs_in_is_closed(
     """TRM-01: a client that keeps its token back holds neither a thread nor a place for long."""
     monkeypatch.setattr("claude_accounts.dashboard.live_updates._STRANGER_SECONDS", 0.1)
     address = live.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-    opened = websocket.create_connection(address, timeout=20, suppress_origin=True)
+    opened = websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True)
     with pytest.raises(websocket.WebSocketConnectionClosedException):
         while True:
             opened.recv()
@@ -388,9 +389,9 @@ def test_connection_that_never_signs_in_is_closed(
 def test_strangers_take_few_places(dashboard: Dashboard, live: str) -> None:
     """TRM-01"""
     address = live.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-    opened = [websocket.create_connection(address, timeout=20, suppress_origin=True) for _place in range(16)]
+    opened = [websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True) for _place in range(16)]
     with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
-        websocket.create_connection(address, timeout=20, suppress_origin=True)
+        websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True)
     with socket(live, {"Cookie": dashboard.cookie_header()}) as client:
         assert client.connected
     for connection in opened:
@@ -416,7 +417,7 @@ def test_no_socket_and_no_event_without_signing_in(dashboard: Dashboard, live: s
     assert stranger.get(f"{polling}&sid={opened_id}").text.startswith("44")
     # Events sent without having connected reach nobody.
     address = live.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-    opened = websocket.create_connection(address, timeout=10, suppress_origin=True)
+    opened = websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True)
     assert str(opened.recv()).startswith("0{")
     opened.send('42["start_terminal",{"account_id":"x"}]')
     opened.send("40")
@@ -447,14 +448,14 @@ def test_sign_out_closes_the_socket(dashboard: Dashboard, live: str) -> None:
             gone = threading.Event()
             client.on("disconnect", lambda _reason=None, gone=gone: gone.set())
             assert dashboard.client.post(f"/api/auth/{route}", json=body).status_code == 200
-            assert gone.wait(10)
+            assert gone.wait(DEADLINE)
         with pytest.raises(socketio.exceptions.ConnectionError), socket(live, {"Cookie": cookie}):
             pass
     with socket(live, {"X-Auth-Token": dashboard.token}) as client:
         gone = threading.Event()
         client.on("disconnect", lambda _reason=None: gone.set())
         assert dashboard.client.post("/api/auth/rotate-token", json={"password": changed}).status_code == 200
-        assert gone.wait(10)
+        assert gone.wait(DEADLINE)
 
 
 def test_session_that_ends_elsewhere_closes_its_socket(dashboard: Dashboard, live: str) -> None:
@@ -465,7 +466,7 @@ def test_session_that_ends_elsewhere_closes_its_socket(dashboard: Dashboard, liv
         gone = threading.Event()
         client.on("disconnect", lambda _reason=None: gone.set())
         sign_in.close_all_sessions()
-        assert gone.wait(10)
+        assert gone.wait(DEADLINE)
 
 
 def test_pages_hear_of_a_change_by_another_process(dashboard: Dashboard, live: str) -> None:

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import warm
 from conftest import PROJECT, Cli, assert_fails_cleanly, command_line, write_program
 from running_dashboard import ACCESS, API_KEY, PASSWORD, REFRESH, Dashboard, add, set_up, socket
 from token_endpoint import TokenEndpoint, in_hours
+from warm import DEADLINE
 
 from claude_accounts.dashboard import browser_libs
 from claude_accounts.dashboard.api import COOKIE
 from claude_accounts.server import STATIC, create_app
-
-DEADLINE = 40.0
 
 
 @pytest.fixture
@@ -225,10 +225,13 @@ def test_two_applications_share_nothing() -> None:
     assert one.extensions["claude_accounts"].attempts is not other.extensions["claude_accounts"].attempts
 
 
+COLD = "as a shell starts it"
+
+
 class Running(NamedTuple):
     """A server in a process of its own, its port, and the files its output goes to."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | warm.Process
     port: int
     output: Path
 
@@ -256,21 +259,32 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running(tmp_path: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[Running]:
-    """Run `serve` on a free port until it answers, and end it after the test."""
+def running(
+    tmp_path: Path, *options: str, env: dict[str, str] | None = None, how: str = "warm:server"
+) -> Iterator[Running]:
+    """Run `serve` on a free port until it answers, and end it after the test.
+
+    `how` is the function of a warm process; where signals are the claim, it is COLD: as a shell starts it.
+    """
     # No package manager in a test: the folder for the libraries cannot be made.
     blocked = tmp_path / "no-cache"
     blocked.write_text("")
     output = tmp_path / f"output-{time.monotonic_ns()}"
+    words = ("--port", "0", "--no-browser", *options)
+    environ = os.environ | {"XDG_CACHE_HOME": str(blocked)} | (env or {})
+    process: subprocess.Popen[bytes] | warm.Process
     with output.open("wb") as file:
-        process = subprocess.Popen(
-            command_line("serve", "--port", "0", "--no-browser", *options),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            env=os.environ | {"XDG_CACHE_HOME": str(blocked)} | (env or {}),
-            start_new_session=True,
-        )
+        if how == COLD:
+            process = subprocess.Popen(
+                command_line("serve", *words),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=environ,
+                start_new_session=True,
+            )
+        else:
+            process = warm.start(*words, function=how, stdout=file, stderr=file, env=environ, new_session=True)
     try:
         found = _wait_for(output, r"https?://localhost:(\d+)/", process)
         server = Running(process, int(found[1]), output)
@@ -286,7 +300,9 @@ def running(tmp_path: Path, *options: str, env: dict[str, str] | None = None) ->
             process.kill()
 
 
-def _wait_for(output: Path, pattern: str, process: subprocess.Popen[bytes] | None = None) -> re.Match[str]:
+def _wait_for(
+    output: Path, pattern: str, process: subprocess.Popen[bytes] | warm.Process | None = None
+) -> re.Match[str]:
     deadline = time.monotonic() + DEADLINE
     while True:
         text = output.read_text() if output.exists() else ""
@@ -299,7 +315,7 @@ def _wait_for(output: Path, pattern: str, process: subprocess.Popen[bytes] | Non
 
 
 def _wait_until_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + DEADLINE
     while any(Path(f"/proc/{pid}").exists() if Path("/proc").exists() else _is_alive(pid) for pid in pids):
         assert time.monotonic() < deadline, pids
         time.sleep(0.02)
@@ -359,12 +375,12 @@ def test_remote_server_is_reached_under_its_address_and_asks_for_the_code(tmp_pa
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_ends_the_server_cleanly(tmp_path: Path, how: signal.Signals) -> None:
     """TRM-07, CLI-01: with an open socket, at once and without a word too many."""
-    with running(tmp_path) as server:
+    with running(tmp_path, how=COLD) as server:
         _status, headers, body = server.request("POST", "/api/auth/setup", {"password": PASSWORD})
         workers = server.workers()
         with socket(f"http://127.0.0.1:{server.port}", {"X-Auth-Token": body["api_token"]}):
             server.process.send_signal(how)
-            assert server.process.wait(12) in (0, 130)
+            assert server.process.wait(DEADLINE) in (0, 130)
         _wait_until_gone(workers)
         text = server.output.read_text()
         assert "Traceback" not in text and "error" not in text.lower(), text
@@ -373,15 +389,15 @@ def test_signal_ends_the_server_cleanly(tmp_path: Path, how: signal.Signals) -> 
 
 def test_ctrl_c_on_a_terminal_ends_the_server_cleanly(tmp_path: Path) -> None:
     """CLI-01: every process of the group gets the signal."""
-    with running(tmp_path) as server:
+    with running(tmp_path, how=COLD) as server:
         os.killpg(server.process.pid, signal.SIGINT)
-        assert server.process.wait(12) in (0, 130)
+        assert server.process.wait(DEADLINE) in (0, 130)
         assert "Traceback" not in server.output.read_text()
 
 
 def test_worker_does_not_outlive_a_killed_master(tmp_path: Path) -> None:
     """TRM-07: no orphan keeps the port or the terminals."""
-    with running(tmp_path) as server:
+    with running(tmp_path, how=COLD) as server:
         workers = server.workers()
         assert workers
         server.process.kill()
@@ -406,7 +422,7 @@ def test_end_of_the_server_ends_its_terminals(
     pids = tmp_path / "pids"
     monkeypatch.setenv("PIDS", str(pids))
     write_program(program_folder / "claude", FAKE_CLAUDE)
-    with running(tmp_path) as server:
+    with running(tmp_path, how=COLD) as server:
         auth = {"X-Auth-Token": server.request("POST", "/api/auth/setup", {"password": PASSWORD})[2]["api_token"]}
         new = {"name": "work", "auth_type": "oauth", "access_token": ACCESS}
         account_id = server.request("POST", "/api/accounts", new, auth)[2]["id"]
@@ -526,7 +542,7 @@ def test_forty_half_sent_requests_do_not_keep_others_out(tmp_path: Path) -> None
 def test_half_sent_request_is_given_up(tmp_path: Path) -> None:
     """DOS-02: a thread is not lost for ever."""
     with (
-        running(tmp_path) as server,
+        running(tmp_path, how="warm:hasty_server") as server,
         sockets.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as slow,
     ):
         slow.sendall(b"GET / HTTP/1.1\r\nHost: local")
@@ -620,7 +636,7 @@ def test_files_stay_private_while_the_server_runs(tmp_path: Path, home: Path) ->
     """FS-01: whatever the umask."""
     old = os.umask(0)
     try:
-        with running(tmp_path) as server:
+        with running(tmp_path, how=COLD) as server:
             token = server.request("POST", "/api/auth/setup", {"password": PASSWORD})[2]["api_token"]
             new = {"name": "work", "auth_type": "api_key", "api_key": API_KEY}
             assert server.request("POST", "/api/accounts", new, {"X-Auth-Token": token})[0] == 201

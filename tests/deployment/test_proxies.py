@@ -229,10 +229,10 @@ def test_terminal_works_over_the_proxied_websocket(proxy: Proxy, browser: Browse
         expect(page.locator("dialog[data-name=folder] [name=path]")).to_be_focused()
         page.keyboard.press("Enter")
         screen = page.locator(".pane:not([hidden]) .xterm-rows")
-        expect(screen).to_contain_text("ready work", timeout=30_000)
+        expect(screen).to_contain_text("ready work")
         page.keyboard.type("through the proxy")
         page.keyboard.press("Enter")
-        expect(screen).to_contain_text("said through the proxy", timeout=30_000)
+        expect(screen).to_contain_text("said through the proxy")
         assert [url for url in sockets if url.startswith(f"wss://{NAME}/socket.io/")]
         (cookie,) = visitor.contexts[0].cookies()
         assert cookie["secure"] and cookie["httpOnly"] and cookie["domain"] == NAME

@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from running_dashboard import set_up
 from test_server import Running, _other_address, running
+from warm import DEADLINE
 
 from claude_accounts.dashboard import self_signed
 
@@ -32,7 +33,7 @@ def _fingerprint(server: Running) -> str:
 
 
 def _shown_certificate(port: int) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=40))
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=DEADLINE))
 
 
 def test_own_certificate_is_made_once_and_its_fingerprint_is_told(tmp_path: Path, home: Path) -> None:
@@ -172,9 +173,10 @@ def test_container_leaves_the_hosts_shell_files_alone(home: Path, monkeypatch: p
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
 def test_half_a_handshake_is_given_up(tmp_path: Path, sent: bytes) -> None:
     """DOS-02: whoever never finishes saying hello keeps no thread for ever, and nobody out."""
-    with running(tmp_path, "--tls") as server, ExitStack() as stack:
+    with running(tmp_path, "--tls", how="warm:hasty_server") as server, ExitStack() as stack:
         slow = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60)) for _one in range(40)
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE))
+            for _one in range(40)
         ]
         for connection in slow:
             connection.sendall(sent)
@@ -185,7 +187,10 @@ def test_half_a_handshake_is_given_up(tmp_path: Path, sent: bytes) -> None:
 
 def test_half_sent_request_over_tls_is_given_up(tmp_path: Path) -> None:
     """DOS-02"""
-    with running(tmp_path, "--tls") as server, socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
+    with (
+        running(tmp_path, "--tls", how="warm:hasty_server") as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as raw,
+    ):
         context = ssl.create_default_context(cafile=self_signed.ensure(["localhost"]).certificate_path)
         with context.wrap_socket(raw, server_hostname="localhost") as slow:
             slow.sendall(b"GET / HTTP/1.1\r\nHost: local")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from browser import REFUSED, Server, Visitor, browser, libraries_cache, server, visiting
 from conftest import NAMELESS, write_program
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from stored import expired_account
 from test_page_looks import check
 from token_endpoint import TokenEndpoint, in_hours
@@ -150,6 +150,36 @@ def test_running_sessions_come_and_go(visitor: Visitor) -> None:
     expect(part).to_be_hidden(timeout=10_000)
 
 
+def test_what_is_typed_before_the_folders_are_known_stays(visitor: Visitor, home: Path) -> None:
+    """On a slow connection the dialog is used before it is filled."""
+    (home / "project").mkdir()
+    folder = str(home / "project")
+    bindings.bind(db.find_account("client").id, folder)
+    page = visitor.open()
+    held: list[Route] = []
+    # A handler of Python's own code: the browser's driver cannot call a built-in one.
+    page.route(re.compile("/api/(browse|bindings)"), lambda route: held.append(route))
+    with page.expect_request("**/api/bindings"):
+        card(page).locator("[data-act=open]").click()
+    dialog = page.locator("dialog[data-name=folder]")
+    path, box = dialog.locator("[name=path]"), dialog.get_by_label("In this folder always client")
+    path.fill(folder)
+    expect(box).not_to_be_checked()
+    with page.expect_request("**/api/browse"):
+        held.pop(0).continue_()
+    expect(dialog).to_contain_text(f"{folder} belongs to client")
+    expect(box).to_be_checked()
+    box.uncheck()
+    held.pop(0).continue_()
+    expect(dialog.locator("[data-name=folders]")).to_contain_text("..")
+    expect(path).to_have_value(folder)
+    expect(box).not_to_be_checked()
+    page.unroute_all()
+    page.keyboard.press("Enter")
+    expect(page.locator(".pane:not([hidden]) .xterm-rows")).to_contain_text("ready client")
+    assert bindings.listed() == []
+
+
 def test_folder_is_bound_in_the_dialog_and_asks_another_account(visitor: Visitor, home: Path) -> None:
     visitor.add("other")
     (home / "project").mkdir()
@@ -177,6 +207,7 @@ def test_folder_is_bound_in_the_dialog_and_asks_another_account(visitor: Visitor
     page.locator("[data-name=to-dashboard]").click()
     card(page).locator("[data-act=open]").click()
     dialog.locator("[name=path]").fill(folder)
+    expect(dialog.get_by_label("In this folder always client")).to_be_checked()
     dialog.get_by_label("In this folder always client").uncheck()
     page.keyboard.press("Enter")
     expect(rows).to_contain_text("ready client")

@@ -25,6 +25,7 @@ from terminal_server import Client, Server, terminal_server, wait_until
 
 from claude_accounts import db
 from claude_accounts.accounts import sessions as running_sessions
+from claude_accounts.terminal.process import Terminal
 from claude_accounts.terminal.terminals import Terminals
 
 
@@ -258,7 +259,10 @@ def test_events_without_payload_are_understood(program_folder: Path, client: Cli
 def test_resize_reaches_the_program_and_absurd_sizes_are_clamped(
     program_folder: Path, client: Client, account: str
 ) -> None:
-    fake_claude(program_folder, "trap 'stty size' WINCH; echo ready; while :; do sleep 0.01; done")
+    # Held back, a signal that comes while another one is answered is not lost.
+    program = "import os, signal as s; s.pthread_sigmask(s.SIG_BLOCK, {s.SIGWINCH}); print('ready', flush=True)\n"
+    program += "while s.sigwait({s.SIGWINCH}): print(*os.get_terminal_size()[::-1], flush=True)"
+    fake_claude(program_folder, f'exec {sys.executable} -c "{program}"')
     client.start(account)
     client.wait_for_output("ready")
     client.emit("resize_terminal", {"rows": 40, "cols": 120})
@@ -316,7 +320,7 @@ def test_gap_is_told_when_the_replay_is_too_short(program_folder: Path, server: 
     terminal_id = first.start(account)["terminal_id"]
     first.wait_for_output("ready")
     first.emit("terminal_input", {"data": "\r"})
-    first.wait_for_output("END", seconds=60)
+    first.wait_for_output("END")
     second = Client(server)
     second.emit("attach_terminal", {"terminal_id": terminal_id, "from": 10})
     attached = second.wait("terminal_attached")
@@ -329,9 +333,13 @@ def test_gap_is_told_when_the_replay_is_too_short(program_folder: Path, server: 
 
 def test_title_and_attention_are_told_and_typing_clears_it(program_folder: Path, server: Server, account: str) -> None:
     title, notification = "\\033]0;work é\\007", "\\033]777;notify;Claude Code;needs you\\033\\\\"
-    fake_claude(program_folder, f"stty -echo; printf '{title}'; printf '{notification}'; read line; sleep 99")
+    fake_claude(
+        program_folder, f"stty -echo; echo ready; read line; printf '{title}'; printf '{notification}'; read line; sleep 99"
+    )
     client = Client(server)
     client.start(account)
+    client.wait_for_output("ready")
+    client.emit("terminal_input", {"data": "\r"})
     assert client.wait("terminal_title")["title"] == "work é"
     attention = client.wait("terminal_attention")
     assert (attention["kind"], attention["title"], attention["body"]) == ("notification", "Claude Code", "needs you")
@@ -340,6 +348,34 @@ def test_title_and_attention_are_told_and_typing_clears_it(program_folder: Path,
     client.emit("terminal_input", {"data": "\r"})
     client.wait("terminal_attention", kind="")
     assert server.events.describe()[0]["attention"] is None
+    client.close()
+
+
+@pytest.mark.parametrize("how", ["start", "attach"])
+def test_title_that_changes_while_a_client_comes_is_told_to_it(
+    program_folder: Path, server: Server, account: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Between what it is told of the terminal and the first look at what is new of it."""
+    fake_claude(program_folder, "stty -echo; echo ready; read line; printf '\\033]0;late\\007'; read line")
+    client = Client(server)
+    terminal_id = client.start(account)["terminal_id"] if how == "attach" else ""
+    describe = server.events._describe
+
+    def change_after(terminal: Terminal, viewers: int | None = None) -> dict[str, Any]:
+        told = describe(terminal, viewers)
+        if not told["title"]:
+            server.events.terminals.write(terminal.id, b"\r")
+            wait_until(lambda: terminal.title == "late", "the new title")
+        return told
+
+    monkeypatch.setattr(server.events, "_describe", change_after)
+    late = Client(server)
+    if how == "attach":
+        late.emit("attach_terminal", {"terminal_id": terminal_id})
+    else:
+        late.start(account)
+    assert late.wait("terminal_title")["title"] == "late"
+    late.close()
     client.close()
 
 
@@ -367,11 +403,11 @@ def test_stubborn_children_end_too(program_folder: Path, server: Server, account
     fake_claude(program_folder, "trap '' HUP TERM\n" + "\n".join(lines))
     client = Client(server)
     client.start(account)
-    wait_until(lambda: len(re.findall(r"up \d+\r\n", client.output())) == 3, "three processes", 8)
+    wait_until(lambda: len(re.findall(r"up \d+\r\n", client.output())) == 3, "three processes")
     pids = [int(word) for word in client.output().split() if word.isdigit()]
     client.emit("stop_terminal")
-    client.wait("terminal_exit", seconds=10)
-    wait_until(lambda: not any(is_alive(pid) for pid in pids), "children to end", 5)
+    client.wait("terminal_exit")
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), "children to end")
     client.close()
 
 
@@ -459,7 +495,7 @@ def test_client_that_starts_by_polling_sees_everything(program_folder: Path, ser
             kind = (lambda text: text.encode()) if options else str
             client.wait_for_output(kind("ready"))
             client.emit("terminal_input", {"data": "\r"})
-            client.wait_for_output(kind("END"), seconds=60)
+            client.wait_for_output(kind("END"))
             numbers = client.output().split()[1:-1]
             assert [int(number) for number in numbers] == list(range(1, 100_001))
             client.close()
@@ -484,7 +520,7 @@ def test_stalled_client_costs_no_memory_and_holds_up_nobody_for_long(
         reader.events[:-1] = [reader.events[0]]
         return int(terminal.end)
 
-    wait_until(lambda: arrived() > 30_000_000, seconds=60)
+    wait_until(lambda: arrived() > 30_000_000)
     assert resident_bytes() - before < 24_000_000
     reader.emit("stop_terminal", {"terminal_id": terminal_id})
     reader.wait("terminal_exit")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import write_program
 from terminal_server import Client, Server, terminal_server, wait_until
+from warm import DEADLINE
 
 from claude_accounts import db
 from claude_accounts.system.folders import data_folder
@@ -137,5 +138,5 @@ def test_account_without_logins_is_refused(client: Client) -> None:
 def test_end_of_the_server_leaves_no_private_folder(server: Server, client: Client) -> None:
     client.emit("start_login", {"account_id": add_oauth_account("client")})
     client.wait("login_url")
-    assert server.events.stop_all(10)
+    assert server.events.stop_all(DEADLINE)
     assert not private_folders()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from terminal_server import wait_until
+from warm import DEADLINE
 
 from claude_accounts.messages import AccountsError
 from claude_accounts.system.process_ending import process_table
@@ -24,7 +25,7 @@ from claude_accounts.terminal.terminals import HIGH, MaxTerminals, Terminals
 def terminals() -> Iterator[Terminals]:
     manager = Terminals()
     yield manager
-    assert manager.stop_all(20)
+    assert manager.stop_all(DEADLINE)
     manager.close()
 
 
@@ -202,9 +203,9 @@ def test_exit_code_and_signal_are_told(terminals: Terminals) -> None:
 
 def test_end_is_told_although_a_child_keeps_the_terminal_open(terminals: Terminals) -> None:
     terminal = started(terminals, "trap '' HUP; sleep 1000 & echo left")
-    wait_until(lambda: terminal.ended, seconds=8)
+    wait_until(lambda: terminal.ended)
     assert output_of(terminal) == b"left\r\n"
-    wait_until(lambda: not members_of(terminal.pid), seconds=8)
+    wait_until(lambda: not members_of(terminal.pid))
 
 
 def members_of(session: int) -> list[int]:
@@ -219,7 +220,7 @@ def test_program_runs_on_without_viewers_and_waits_for_one_that_does_not_read(te
     terminals.write(terminal.id, b"\n")
     wait_until(lambda: terminal.end > HIGH)
     # It is given up after a few seconds, and the program goes on.
-    wait_until(lambda: terminal.end > 3 * HIGH, seconds=10)
+    wait_until(lambda: terminal.end > 3 * HIGH)
     assert viewer.behind
     terminals.detach(terminal.id, viewer)
     before = terminal.end
@@ -263,7 +264,7 @@ def test_terminal_without_viewers_ends_after_a_while() -> None:
     terminal = started(terminals, "sleep 1000")
     wait_until(lambda: terminal.ended)
     assert terminal.exit_signal == signal.SIGHUP
-    assert terminals.stop_all(10)
+    assert terminals.stop_all(DEADLINE)
     terminals.close()
 
 
@@ -283,7 +284,7 @@ def test_limit_counts_what_runs() -> None:
     terminals.stop(terminal.id)
     wait_until(lambda: terminal.ended)
     started(terminals, "true")
-    assert terminals.stop_all(10)
+    assert terminals.stop_all(DEADLINE)
     terminals.close()
 
 
@@ -293,7 +294,7 @@ def test_everything_ends_with_the_server_however_stubborn(tmp_path: Path) -> Non
     script += 'print("up", flush=True); time.sleep(1000)\''
     running = [started(terminals, script) for _number in range(3)]
     wait_until(lambda: all(b"up" in output_of(terminal) for terminal in running))
-    assert terminals.stop_all(10)
+    assert terminals.stop_all(DEADLINE)
     assert all(terminal.exit_signal == signal.SIGKILL or terminal.ended for terminal in running)
     assert not any(members_of(terminal.pid) for terminal in running)
     terminals.close()

@@ -22,34 +22,55 @@ let listing = { path: "", parent: null, folders: [] };
 let bindings = [];
 /** @type {Account | null} */
 let account = null;
+let asked = 0;
+/** Whether the reader has typed a path, or said by the box whose the folder is, since the dialog or a folder was opened. */
+let typed = false;
+let decided = false;
 
 /** Ask for a folder and call `then` with it. @param {Account} wanted @param {(folder: string) => void} then */
 export async function chooseFolder(wanted, then) {
   account = wanted;
   chosen = then;
+  // Those of the last opening may be over: until they are known, no folder is let go.
+  bindings = [];
+  typed = decided = false;
   clearError(form);
   form.reset();
+  showBinding();
   openDialog("folder");
   setTitle(element, "open_one", { name: wanted.name });
   setHue(named(element, "title"), wanted.name);
   named(form, "bound-words").textContent = t("bind_here", { name: wanted.name });
   /** @type {string[]} */
   let recent = [];
+  /** @type {import("../shared/api.js").Binding[]} */
+  let found = [];
+  let failure = "";
   try {
-    [recent, bindings] = await Promise.all([request("GET", `/api/recent-dirs?account_id=${wanted.id}`), listBindings()]);
+    [recent, found] = await Promise.all([request("GET", `/api/recent-dirs?account_id=${wanted.id}`), listBindings()]);
   } catch (error) {
-    showError(form, sentence(error));
+    failure = sentence(error);
   }
+  // The dialog may have been opened for another account meanwhile.
+  if (chosen !== then) return;
+  if (failure) showError(form, failure);
+  bindings = found;
+  showBinding();
   named(form, "recent-part").hidden = !recent.length;
   named(form, "recent").replaceChildren(...recent.slice(0, 5).map((path) => button(path, path)));
-  await walk(recent[0] ?? "");
+  if (!(await walk(recent[0] ?? ""))) return;
   field().focus();
   field().select();
 }
 
 export function wireFolderPicker() {
   const path = field();
-  path.addEventListener("input", show);
+  path.addEventListener("input", () => {
+    typed = true;
+    decided = false;
+    show();
+  });
+  box().addEventListener("change", () => (decided = true));
   list.addEventListener("click", onPick);
   named(form, "recent").addEventListener("click", (event) => {
     const picked = pathOf(event);
@@ -76,19 +97,30 @@ function pathOf(event) {
 /** @param {Event} event */
 function onPick(event) {
   const picked = pathOf(event);
-  if (picked !== null) void walk(picked).then(() => /** @type {HTMLElement | null} */ (list.querySelector("button"))?.focus());
+  if (picked === null) return;
+  typed = decided = false;
+  void walk(picked).then((there) => there && /** @type {HTMLElement | null} */ (list.querySelector("button"))?.focus());
 }
 
-/** Show the folders in the folder; "" is the home folder. @param {string} path */
+/**
+ * Show the folders in the folder, "" is the home folder. What was typed while the answer was under way stays; return
+ * whether nothing was, nor another folder asked for.
+ * @param {string} path
+ */
 async function walk(path) {
+  const mine = (asked += 1);
   try {
-    listing = await request("GET", `/api/browse${path ? `?path=${encodeURIComponent(path)}` : ""}`);
-    field().value = listing.path;
+    const found = await request("GET", `/api/browse${path ? `?path=${encodeURIComponent(path)}` : ""}`);
+    if (mine !== asked) return false;
+    listing = found;
+    if (!typed) field().value = listing.path;
     clearError(form);
     show();
   } catch (error) {
+    if (mine !== asked) return false;
     showError(form, sentence(error));
   }
+  return !typed;
 }
 
 /** Return the binding of the folder or of the nearest one above it. @param {string} folder */
@@ -117,7 +149,7 @@ function showBinding() {
   note.hidden = !bound;
   note.textContent = bound ? t("bound_to", { folder: bound.folder, name: bound.account_name }) : "";
   const own = bound !== undefined && bound.account_id === account?.id;
-  box().checked = own;
+  if (!decided) box().checked = own;
   // What belongs to the account with a folder above is let go there.
   box().disabled = own && bound.folder !== field().value.trim().replace(/\/+$/, "");
 }

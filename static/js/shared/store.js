@@ -11,6 +11,8 @@ const listeners = new Set();
 let loading = 0;
 /** @type {Promise<void> | null} */
 let waiting = null;
+/** @type {Promise<void>} */
+let newest = Promise.resolve();
 
 export const all = () => [...accounts.values()];
 /** @param {string} id */
@@ -25,7 +27,8 @@ export function onAccounts(listener) {
 export function reload() {
   waiting ??= new Promise((resolve) => setTimeout(resolve, 20)).then(() => {
     waiting = null;
-    return load();
+    newest = load();
+    return newest;
   });
   return waiting;
 }
@@ -34,8 +37,8 @@ async function load() {
   loading += 1;
   const mine = loading;
   const answer = await listAccounts();
-  // An older answer that arrives late must not overwrite a newer one.
-  if (mine !== loading) return;
+  // An older answer that arrives late must not overwrite a newer one, and whoever asked for it decides on the newer one.
+  if (mine !== loading) return newest;
   const next = new Map();
   for (const fresh of answer) {
     const known = accounts.get(fresh.id);
