@@ -333,9 +333,8 @@ def test_gap_is_told_when_the_replay_is_too_short(program_folder: Path, server: 
 
 def test_title_and_attention_are_told_and_typing_clears_it(program_folder: Path, server: Server, account: str) -> None:
     title, notification = "\\033]0;work é\\007", "\\033]777;notify;Claude Code;needs you\\033\\\\"
-    fake_claude(
-        program_folder, f"stty -echo; echo ready; read line; printf '{title}'; printf '{notification}'; read line; sleep 99"
-    )
+    told = f"printf '{title}'; printf '{notification}'"
+    fake_claude(program_folder, f"stty -echo; echo ready; read line; {told}; read line; sleep 99")
     client = Client(server)
     client.start(account)
     client.wait_for_output("ready")
