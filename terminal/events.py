@@ -324,6 +324,8 @@ class TerminalEvents:
             if self._list_changed.wait(_LOOK_SECONDS):
                 self._list_changed.clear()
                 self._server.emit("terminals_changed", {})
+                # What held the account of one that has ended is needed by nobody any more.
+                pins.sweep(credentials_file.config_folder(self._environ))
                 time.sleep(_TELL_LIST_SECONDS)
             with self._lock:
                 gone = {sid: connection for sid, connection in self._connections.items() if connection.is_closed}
