@@ -148,7 +148,8 @@ def test_aliases_of_an_earlier_wheel_launch_after_the_upgrade(
     assert b"/program/cli.py" in before
     _run(*pip, "--force-reinstall", "--no-deps", wheel)
     write_program(program_folder / "claude", NAMELESS + 'echo "$CLAUDE_ACCOUNT $ANTHROPIC_API_KEY $*"\n')
-    script = f"shopt -s expand_aliases; . {aliases}; claude-work one two"
+    # Bash knows an alias from the next line on.
+    script = f"shopt -s expand_aliases\n. {aliases}\nclaude-work one two"
     assert _run("bash", "--norc", "-c", script) == f"work {key} one two\n"
     assert aliases.read_bytes() == before and "work" in _run(program, "list")
 
