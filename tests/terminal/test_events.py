@@ -48,7 +48,8 @@ def account(home: Path) -> str:
 
 
 def fake_claude(folder: Path, script: str) -> None:
-    write_program(folder / "claude", "#!/bin/bash\n" + script)
+    # Asked for its version it has none, and does not keep whoever asks waiting for what the script does.
+    write_program(folder / "claude", f'#!/bin/bash\n[ "$*" = --version ] && exit\n{script}')
 
 
 def test_plain_client_talks_to_claude(program_folder: Path, client: Client, account: str) -> None:
@@ -318,9 +319,8 @@ def test_gap_is_told_when_the_replay_is_too_short(program_folder: Path, server: 
 
 def test_title_and_attention_are_told_and_typing_clears_it(program_folder: Path, server: Server, account: str) -> None:
     title, notification = "\\033]0;work é\\007", "\\033]777;notify;Claude Code;needs you\\033\\\\"
-    fake_claude(
-        program_folder, f"stty -echo; echo ready; read line; printf '{title}'; printf '{notification}'; read line; sleep 99"
-    )
+    told = f"printf '{title}'; printf '{notification}'"
+    fake_claude(program_folder, f"stty -echo; echo ready; read line; {told}; read line; sleep 99")
     client = Client(server)
     client.start(account)
     client.wait_for_output("ready")
