@@ -96,7 +96,7 @@ def socket(
     url: str, headers: dict[str, str], *, auth: dict[str, str] | None = None, transport: str = "websocket"
 ) -> Iterator[socketio.Client]:
     """Connect a Socket.IO client. Raises socketio.exceptions.ConnectionError when the server refuses."""
-    client = socketio.Client(reconnection=False)
+    client = socketio.Client(reconnection=False, request_timeout=DEADLINE)
     client.connect(url, headers=headers, auth=auth, transports=[transport], wait_timeout=DEADLINE)
     try:
         yield client

@@ -62,7 +62,7 @@ class Client:
     def __init__(self, server: Server, *, transports: list[str] | None = None, ack: bool = False) -> None:
         self.events: list[tuple[str, Any]] = []
         self._arrived = threading.Condition()
-        self.socket = socketio.Client(reconnection=False, ssl_verify=False)
+        self.socket = socketio.Client(reconnection=False, ssl_verify=False, request_timeout=DEADLINE)
         self.socket.on("*", self._record)
         trigger = self.socket.eio._trigger_event
         # The library handles each message in a thread of its own, which puts them out of order.

@@ -260,7 +260,7 @@ def test_list_that_a_newer_one_overtook_makes_nobody_refresh_twice(
     with page.expect_request(lambda asked: asked.url.endswith("/api/accounts") and not first):
         page.goto(server.url)
     # Another tab has refreshed it meanwhile, which brings a newer look while the first is under way.
-    with page.expect_request(lambda asked: asked.url.endswith("/api/accounts") and bool(held)):
+    with page.expect_request(lambda asked: asked.url.endswith("/api/accounts") and len(held) > 0):
         done = visitor.context.request.post(
             f"{server.url}/api/accounts/{client}/refresh-oauth", headers={"Origin": server.url}
         )

@@ -48,7 +48,7 @@ def account(home: Path) -> str:
 
 
 def fake_claude(folder: Path, script: str) -> None:
-    write_program(folder / "claude", NAMELESS + "" + script)
+    write_program(folder / "claude", NAMELESS + script)
 
 
 def test_plain_client_talks_to_claude(program_folder: Path, client: Client, account: str) -> None:
