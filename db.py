@@ -16,13 +16,15 @@ from typing import Any, NamedTuple
 from .accounts import (
     bindings,
     durable_store,
+    entries,
     refresh as login_refresh,
     rows as account_rows,
     sessions,
     standing,
     storage,
 )
-from .accounts.rows import API_KEY, OAUTH, VARIABLES, Account, Stored, clean_name
+from .accounts.entries import API_KEY, OAUTH, VARIABLES, clean_name
+from .accounts.rows import Account, Stored
 from .claude import credentials_file
 from .messages import (
     AccountsError,
@@ -120,7 +122,7 @@ def add_account(
 
     Raises InvalidInput (its `field` says which value) and Conflict when the name is taken.
     """
-    entry = account_rows.checked_entry(
+    entry = entries.checked_entry(
         {
             "name": name,
             "auth_type": auth_type,
@@ -160,7 +162,7 @@ def update_account(
             changes["name"] = clean_name(name)
         if api_key is not None:
             account_rows.require_type(stored, API_KEY, "api_key")
-            changes["api_key_enc"] = storage.encrypt(account_rows.checked_secret(api_key, "api_key", API_KEY))
+            changes["api_key_enc"] = storage.encrypt(entries.checked_secret(api_key, "api_key", API_KEY))
         if approve_key is not None:
             account_rows.require_type(stored, API_KEY, "approve_key")
             changes["approve_key"] = int(approve_key)
@@ -182,7 +184,7 @@ def update_account(
 
 def allow_host(account_id: str, host: str, allowed: bool) -> Account:
     """Let a project send this account's credential to `host`, or no longer. Raises NotFound and InvalidInput."""
-    checked = account_rows.checked_host(host)
+    checked = entries.checked_host(host)
     with storage.writing(secrets=False) as connection:
         hosts = set(account_rows.of_id(connection, account_id).allowed_hosts.split())
         hosts = hosts | {checked} if allowed else hosts - {checked}
@@ -487,11 +489,11 @@ def import_accounts(data: object) -> Imported:
 
     Raises InvalidInput that names the entry (counted from 1) and the field.
     """
-    entries = account_rows.checked_entries(data)
+    checked = entries.checked_entries(data)
     imported, skipped = [], []
     with storage.writing() as connection:
         taken = set(account_rows.names(connection))
-        for entry in entries:
+        for entry in checked:
             if entry["name"] in taken:
                 skipped.append(entry["name"])
                 continue

@@ -8,7 +8,8 @@ from __future__ import annotations
 from enum import Enum
 
 from ..claude.credentials_file import Login
-from .rows import LACKS_LOGIN, OAUTH, Stored
+from .entries import OAUTH
+from .rows import LACKS_LOGIN, Stored
 
 REFRESH_BEFORE_MS = 5 * 60 * 1000
 

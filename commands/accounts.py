@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 from .. import db
 from ..accounts import clocks, durable_store, sessions as running_sessions, usage
 from ..accounts.clocks import time_left
-from ..accounts.rows import checked_secret, now_ms
+from ..accounts.entries import checked_secret
+from ..accounts.rows import now_ms
 from ..messages import AccountsError, InvalidInput, _, printable, say, warn
 from .console import add_command, confirmed, keep_aliases_current, read_secret
 from .tables import coloured, table

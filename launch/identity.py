@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from .. import db
-from ..accounts import durable_store, rows as account_rows
-from ..accounts.rows import VARIABLES
+from ..accounts import durable_store, entries
+from ..accounts.entries import VARIABLES
 from ..claude import credentials_file, settings as claude_settings
 from ..claude.program import ACCOUNT_MARKER, RIVAL_VARIABLES
 from ..claude.variables import PROFILES_VARIABLE
@@ -41,7 +41,7 @@ def here(environ: Mapping[str, str], cwd: str) -> Identity:
         )
     if variable:
         name = _owner_of(environ[variable], variable, environ.get(ACCOUNT_MARKER, ""))
-        kind = "OAuth" if variable == VARIABLES[account_rows.OAUTH] else _("API key")
+        kind = "OAuth" if variable == VARIABLES[entries.OAUTH] else _("API key")
         source = _("the variable {variable}", variable=variable)
         if name and not environ.get(ACCOUNT_MARKER):
             source += " " + _("(not set by a launch of ours)")
