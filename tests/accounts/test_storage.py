@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, Cli, assert_fails_cleanly, command_line
+from conftest import PROJECT, Cli, assert_fails_cleanly, command_line, write_program
 from cryptography.fernet import Fernet
 from stored import KEY, earlier_database
 
@@ -102,8 +102,9 @@ def test_another_user_can_read_none_of_it(home: Path, cli: Cli) -> None:
         assert attempt.returncode != 0 and "Permission denied" in attempt.stderr
 
 
-def test_a_lost_key_is_never_replaced(home: Path, cli: Cli) -> None:
+def test_a_lost_key_is_never_replaced(home: Path, cli: Cli, program_folder: Path) -> None:
     """FS-07"""
+    write_program(program_folder / "claude", "#!/bin/sh\n")
     cli("add", "work", "--key", KEY)
     (_folder(home) / ".key").unlink()
     before = (_folder(home) / "accounts.db").read_bytes()
