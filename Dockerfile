@@ -3,7 +3,7 @@ ARG PYTHON_IMAGE=python:3.12.12-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 ARG NODE_VERSION=24.19.0
-ARG CLAUDE_CODE_VERSION=2.1.330
+ARG CLAUDE_CODE_VERSION=2.1.332
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /build
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -18,12 +18,12 @@ PACKAGE = "claude_accounts"
 def member(name: str) -> ModuleType:
     """Return a module of the package, which is the folder that this file lies in."""
     if PACKAGE not in sys.modules:
-        here = os.path.dirname(os.path.abspath(__file__))
-        spec = spec_from_file_location(PACKAGE, os.path.join(here, "__init__.py"), submodule_search_locations=[here])
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{here} is no package", name=PACKAGE)
-        sys.modules[PACKAGE] = package = module_from_spec(spec)
-        spec.loader.exec_module(package)
+        # Its own code is nothing but a docstring, and importlib.util would be a twentieth of a launch.
+        package = ModuleType(PACKAGE)
+        package.__spec__ = ModuleSpec(PACKAGE, None, is_package=True)
+        package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
+        package.__spec__.submodule_search_locations = package.__path__
+        sys.modules[PACKAGE] = package
     return import_module(f"{PACKAGE}.{name}")
 
 

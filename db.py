@@ -3,8 +3,6 @@
 It knows no command line and no HTTP; account_rows.py knows what a row looks like, login_refresh.py how one is renewed.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 
 if not __package__:
@@ -31,6 +29,7 @@ from .messages import (
     Conflict,
     InvalidInput,
     LoginEnded,
+    NotFound,
     StoreBusy,
     _,
     printable,
@@ -53,12 +52,8 @@ class Chosen(NamedTuple):
     """
 
     stored: Stored
+    account: Account
     bound: bindings.Binding | None
-
-    @property
-    def account(self) -> Account:
-        """Return the account as everybody may see it."""
-        return account_rows.account_of(self.stored)
 
 
 def choose(folder: str, *, name: str | None = None, account_id: str = "") -> Chosen | None:
@@ -69,17 +64,19 @@ def choose(folder: str, *, name: str | None = None, account_id: str = "") -> Cho
     with storage.reading() as connection:
         bound = bindings.nearest_in(connection, folder)
         if name is not None:
-            return Chosen(account_rows.of_name(connection, name), bound)
-        if account_id or bound:
-            return Chosen(account_rows.of_id(connection, account_id or (bound.account_id if bound else "")), bound)
-    return None
+            stored = account_rows.of_name(connection, name)
+        elif account_id or bound:
+            stored = account_rows.of_id(connection, account_id or (bound.account_id if bound else ""))
+        else:
+            return None
+        return Chosen(stored, account_rows.account_of(stored), bound)
 
 
 def list_accounts() -> list[Account]:
     """Return all accounts, oldest first."""
     with storage.reading() as connection:
         found = account_rows.select(connection)
-        return [durable_store.as_seen(account_rows.account_of(stored)) for stored in found]
+        return [durable_store.as_seen(connection, stored) for stored in found]
 
 
 def account_names() -> list[str]:
@@ -91,19 +88,19 @@ def account_names() -> list[str]:
 def get_account(account_id: str) -> Account:
     """Return one account by its id. Raises NotFound."""
     with storage.reading() as connection:
-        return durable_store.as_seen(account_rows.account_of(account_rows.of_id(connection, account_id)))
+        return durable_store.as_seen(connection, account_rows.of_id(connection, account_id))
 
 
 def find_account(name: str) -> Account:
     """Return one account by its name as typed. Raises NotFound, with the likeliest name in the hint."""
     with storage.reading() as connection:
-        return durable_store.as_seen(account_rows.account_of(account_rows.of_name(connection, name)))
+        return durable_store.as_seen(connection, account_rows.of_name(connection, name))
 
 
 def refuse_taken_name(name: str) -> None:
     """Raise Conflict when an account of that name exists; adding it is still what decides."""
     with storage.reading() as connection:
-        if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
+        if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (storage.kept(name),)).fetchone():
             raise account_rows.taken(name)
 
 
@@ -115,8 +112,11 @@ def add_account(
     access_token: str = "",
     refresh_token: str = "",
     expires_at: int = 0,
+    approve_key: bool = False,
 ) -> Account:
     """Store a new account; an `oauth` account may come without tokens and get them by a capture.
+
+    With `approve_key` a launch may tell Claude Code to use the API key without asking.
 
     Raises InvalidInput (its `field` says which value) and Conflict when the name is taken.
     """
@@ -128,6 +128,7 @@ def add_account(
             "access_token": access_token,
             "refresh_token": refresh_token,
             "expires_at": expires_at,
+            "approve_key": approve_key,
         }
     )
     with storage.writing() as connection:
@@ -146,6 +147,7 @@ def update_account(
     access_token: str | None = None,
     refresh_token: str | None = None,
     expires_at: int | None = None,
+    approve_key: bool | None = None,
 ) -> Account:
     """Change what is given of one account; a new token starts a new login.
 
@@ -159,6 +161,9 @@ def update_account(
         if api_key is not None:
             account_rows.require_type(stored, API_KEY, "api_key")
             changes["api_key_enc"] = storage.encrypt(account_rows.checked_secret(api_key, "api_key", API_KEY))
+        if approve_key is not None:
+            account_rows.require_type(stored, API_KEY, "approve_key")
+            changes["approve_key"] = int(approve_key)
         if access_token is not None or refresh_token is not None or expires_at is not None:
             account_rows.require_type(stored, OAUTH, "access_token")
             if stored.durable:
@@ -175,6 +180,16 @@ def update_account(
         return account_rows.account_of(account_rows.of_id(connection, account_id))
 
 
+def allow_host(account_id: str, host: str, allowed: bool) -> Account:
+    """Let a project send this account's credential to `host`, or no longer. Raises NotFound and InvalidInput."""
+    checked = account_rows.checked_host(host)
+    with storage.writing(secrets=False) as connection:
+        hosts = set(account_rows.of_id(connection, account_id).allowed_hosts.split())
+        hosts = hosts | {checked} if allowed else hosts - {checked}
+        account_rows.update(connection, "id = ?", account_id, {"allowed_hosts": " ".join(sorted(hosts))})
+        return account_rows.account_of(account_rows.of_id(connection, account_id))
+
+
 def delete_account(account_id: str) -> None:
     """Remove an account; its ciphertext leaves the files too. Raises NotFound."""
     with storage.writing() as connection:
@@ -182,6 +197,8 @@ def delete_account(account_id: str) -> None:
         connection.execute("DELETE FROM accounts WHERE id = ?", (account_id,))
         connection.execute("DELETE FROM recent_folders WHERE account_id = ?", (account_id,))
         last = not connection.execute("SELECT 1 FROM accounts WHERE login_id = ?", (login_id,)).fetchone()
+        if last:
+            connection.execute("DELETE FROM spent_tokens WHERE login_id = ?", (login_id,))
     storage.forget_removed_pages()
     durable_store.remove(account_id)
     if last:
@@ -215,7 +232,7 @@ def injected(stored: Stored) -> tuple[dict[str, str], Stored]:
     Raises LoginEnded, EndpointFailed, StoreBusy, and AccountsError for an account that has no credential yet.
     """
     if stored.auth_type == OAUTH and stored.access_token_enc:
-        stored = login_refresh.current(stored)
+        stored = _newest_known(stored)
     now = account_rows.now_ms()
     if standing.wants_refresh(stored, now):
         stored = login_refresh.refreshed(stored)
@@ -228,6 +245,16 @@ def injected(stored: Stored) -> tuple[dict[str, str], Stored]:
     if not secret:
         raise account_rows.no_credential(stored)
     return {VARIABLES[stored.auth_type]: secret}, stored
+
+
+def _newest_known(stored: Stored) -> Stored:
+    """Return the account with what is newest in the store that renews it, as far as that can be had now."""
+    if stored.durable:
+        return login_refresh.current(stored)
+    with suppress(AccountsError):
+        return login_refresh.current(stored, wait_seconds=1.0)
+    # What hinders a look into Claude Code's own store hinders no token that lasts; a refresh looks again, and says so.
+    return stored
 
 
 def durable(stored: Stored) -> tuple[dict[str, str], Stored]:
@@ -267,7 +294,11 @@ def set_durable(account_id: str, durable: bool) -> Account:
         elif stored.refresh_token_enc:
             stored = login_refresh.current_within_lock(stored)
         with storage.writing() as connection:
-            account_rows.update(connection, "id = ?", account_id, {"durable": int(durable), "from_live_store": 0})
+            # Another login may have been captured since the store was written.
+            same = account_rows.of_id(connection, account_id).refresh_digest == stored.refresh_digest
+            lacks = account_rows.LACKS_LOGIN if durable and not same else ""
+            changes = {"durable": int(durable), "from_live_store": 0, "store_lacks": lacks}
+            account_rows.update(connection, "id = ?", account_id, changes)
             stored = account_rows.of_id(connection, account_id)
         if not durable:
             durable_store.remove(account_id)
@@ -321,7 +352,8 @@ def capture_oauth_tokens(
     """Store `login`, or the one in Claude Code's live store, as this account's and return the account.
 
     Raises NotFound; AccountsError when there is no login to capture; Conflict (unless `force`) when the account
-    already is somebody else, or holds newer tokens of the same person.
+    already is somebody else, or this is an earlier state of its login; StorageFailed when a durable account's store
+    cannot be written (the login is kept, and the next look makes up for it).
     """
     live = login is None
     found = login or credentials_file.read_login(credentials_file.store_folder(os.environ))
@@ -338,15 +370,32 @@ def capture_oauth_tokens(
                 _("Claude Code has no login to capture for {name}", name=printable(stored.name)),
                 f"claude-accounts login --new {printable(stored.name)}",
             )
+        digest = storage.digest(found.refresh_token)
         if not force:
-            account_rows.refuse_other_identity(stored, found)
-        changes = account_rows.token_columns(connection, found.access_token, found.refresh_token, found.expires_at)
-        changes |= account_rows.login_columns(found) | {"from_live_store": int(live), "login_ended": 0}
-        account_rows.update(connection, "id = ?", account_id, changes | {"spent_digest": ""})
-        stored = account_rows.of_id(connection, account_id)
+            spent = account_rows.is_spent(connection, digest, stored)
+            account_rows.refuse_other_identity(stored, found, spent=spent)
+        renewed = live and standing.is_same_login(stored, found, digest)
+        stored = _replace_login(connection, stored, found, live=live, renewed=renewed)
     if stored.durable:
-        durable_store.write(stored)
+        with suppress(StoreBusy):
+            # A session is renewing the login before this one; the next look gives the store what it lacks.
+            stored = login_refresh.current(stored)
     return account_rows.account_of(stored)
+
+
+def _replace_login(
+    connection: sqlite3.Connection, stored: Stored, found: credentials_file.Login, *, live: bool, renewed: bool
+) -> Stored:
+    """Store a captured login and return the account's row; a durable account's own store lacks it from now on."""
+    changes = account_rows.token_columns(connection, found.access_token, found.refresh_token, found.expires_at)
+    changes |= account_rows.login_columns(found) | {"from_live_store": int(live), "login_ended": 0, "spent_digest": ""}
+    changes["store_lacks"] = account_rows.LACKS_LOGIN if stored.durable else ""
+    account_rows.update(connection, "id = ?", stored.id, changes)
+    if renewed:
+        # Claude Code has made this of the login that we held: what was spent of that one is spent of this one.
+        earlier = (changes["login_id"], stored.login_id)
+        connection.execute("UPDATE spent_tokens SET login_id = ? WHERE login_id = ?", earlier)
+    return account_rows.of_id(connection, stored.id)
 
 
 def get_token_status(account_id: str) -> dict[str, Any]:
@@ -372,19 +421,65 @@ def accounts_of_login(account_id: str) -> list[str]:
     return sorted(other.name for other in others)
 
 
-def export_accounts(*, refresh_tokens: bool = True, current: bool = True) -> list[dict[str, Any]]:
+class Behind(NamedTuple):
+    """An account whose newest tokens could not be taken over from the store that renews them, and why."""
+
+    name: str
+    error: AccountsError
+
+    def told(self) -> str:
+        """Return the sentence that says so."""
+        return _(
+            "the tokens of {name} may have been replaced since: {reason}",
+            name=printable(self.name),
+            reason=self.error.message,
+        )
+
+
+class Exported(list[dict[str, Any]]):
+    """The exported accounts; the tokens of those in `behind` may have been spent already."""
+
+    behind: tuple[Behind, ...] = ()
+
+
+def bring_in_step(account_id: str, wait_seconds: float = 12.0) -> bool:
+    """Take over what sessions have renewed of this account's login, and tell whether anything was.
+
+    Raises NotFound and what login_refresh.current does.
+    """
+    stored = account_rows.reread(account_id)
+    if not stored.refresh_token_enc:
+        return False
+    return login_refresh.current(stored, wait_seconds=wait_seconds).access_token_enc != stored.access_token_enc
+
+
+def bring_all_in_step(wait_seconds: float = 12.0) -> list[Behind]:
+    """Take over what sessions have renewed of any account's login; return the accounts for which that failed."""
+    with storage.reading() as connection:
+        found = account_rows.select(connection, "refresh_token_enc != '' AND (durable OR from_live_store)")
+    behind = []
+    for stored in found:
+        try:
+            bring_in_step(stored.id, wait_seconds)
+        except NotFound:
+            continue
+        except AccountsError as error:
+            behind.append(Behind(stored.name, error))
+    return behind
+
+
+def export_accounts(*, refresh_tokens: bool = True, current: bool = True) -> Exported:
     """Return every account with its decrypted credential: the earlier program's keys, plus what is known of the login.
 
     Without `refresh_tokens` the copy cannot refresh, and so cannot spend what this machine needs. With `current`, what
-    sessions have renewed since is taken over first; a store in trouble leaves what we hold.
+    sessions have renewed since is taken over first; where that fails the copy has what we hold, and says so.
     """
-    for account in list_accounts() if current else []:
-        if account.durable and account.has_refresh:
-            with suppress(AccountsError):
-                login_refresh.current(account_rows.reread(account.id))
+    behind = bring_all_in_step() if current else []
     with storage.reading() as connection:
         found = account_rows.select(connection)
-    return [account_rows.exported(stored, refresh_tokens) for stored in found]
+    exported = Exported(account_rows.exported(stored, refresh_tokens) for stored in found)
+    exported.behind = tuple(behind)
+    return exported
 
 
 def import_accounts(data: object) -> Imported:

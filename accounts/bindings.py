@@ -1,7 +1,5 @@
 """Owns which account a folder belongs to: kept in our database by the folder's real path, never in the folder."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from typing import NamedTuple
@@ -25,7 +23,7 @@ def bind(account_id: str, folder: str) -> Binding:
         raise NotFound(_("there is no folder {path}", path=printable(path)))
     with storage.writing() as connection:
         name = account_rows.of_id(connection, account_id).name
-        connection.execute("INSERT OR REPLACE INTO bindings VALUES (?, ?)", (path, account_id))
+        connection.execute("INSERT OR REPLACE INTO bindings VALUES (?, ?)", (storage.kept(path), account_id))
     return Binding(path, account_id, name)
 
 
@@ -38,7 +36,7 @@ def unbind(folder: str) -> Binding:
         hint = f"claude-accounts unbind {printable(above.folder)}" if above else "claude-accounts bindings"
         raise NotFound(_("{path} is not bound to an account", path=printable(path)), hint)
     with storage.writing() as connection:
-        connection.execute("DELETE FROM bindings WHERE folder = ?", (path,))
+        connection.execute("DELETE FROM bindings WHERE folder = ?", (storage.kept(path),))
     return found
 
 
@@ -72,4 +70,4 @@ def _listed(connection: sqlite3.Connection) -> list[Binding]:
     rows = connection.execute(
         "SELECT folder, account_id, name FROM bindings JOIN accounts ON accounts.id = account_id ORDER BY folder"
     )
-    return [Binding(*row) for row in rows]
+    return [Binding(storage.told(folder), account_id, name) for folder, account_id, name in rows]

@@ -1,22 +1,23 @@
 """Owns the private credentials store of a durable account: where it lies, and which of store and database is ahead.
 
-Claude Code renews the login in it by itself, under its own locks, and so do we under the same. The store always comes
-first: a running session must never find a token there that has been spent. No endpoint is asked from here.
+Claude Code renews the login in it by itself, under its own locks, and so do we under the same. Of a refresh the store
+always comes first: a running session must never find a token there that has been spent. No endpoint is asked from here.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..claude import credentials_file, store_locks
-from ..messages import AccountsError, Conflict, LoginEnded, _, printable
+from ..messages import AccountsError, Conflict, LoginEnded, _, plural, printable
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder
 from . import rows as account_rows, standing, storage
-from .rows import Stored
+from .rows import LACKS_LOGIN, Stored
 
 
 def folder_of(account_id: str) -> str:
@@ -25,9 +26,28 @@ def folder_of(account_id: str) -> str:
 
 
 def write(stored: Stored) -> None:
-    """Put the account's login into its store, which is made where there is none. Raises StoreBusy, StorageFailed."""
+    """Put the account's login into its store, which is made where there is none. Raises StoreBusy, StorageFailed.
+
+    One that is made now begins with the sign-ins of MCP servers that the shared store has. They are copied this once:
+    from then on each store has its own, and one that was signed out of stays so.
+    """
+    begin_with = {}
+    if not os.path.isdir(folder_of(stored.id)):
+        begin_with = credentials_file.sign_ins_of_servers(credentials_file.store_folder(os.environ))
     with locked(stored.id) as folder:
-        credentials_file.write_login(folder, account_rows.login_of(stored))
+        credentials_file.write_login(folder, account_rows.login_of(stored), begin_with)
+
+
+def sign_ins_text(account_id: str) -> str:
+    """Return the line about the sign-ins of MCP servers in a store that has just been made, empty without any."""
+    count = credentials_file.count_sign_ins(folder_of(account_id))
+    if not count:
+        return ""
+    return plural(
+        "  {count} sign-in of an MCP server was copied into it; from now on it has its own",
+        "  {count} sign-ins of MCP servers were copied into it; from now on it has its own",
+        count,
+    )
 
 
 @contextmanager
@@ -51,10 +71,8 @@ def remove(account_id: str) -> None:
 
 def is_in_step(stored: Stored) -> bool:
     """Tell, without a lock, whether store and database hold the same tokens."""
-    login = _login_in(stored)
-    if login is None:
-        return False
-    return standing.ahead(stored, login, storage.digest(login.refresh_token)) is standing.Ahead.NEITHER
+    login = None if stored.store_lacks else _login_in(stored)
+    return login is not None and _ahead(stored, login) is standing.Ahead.NEITHER
 
 
 def bring_in_step(stored: Stored) -> Stored:
@@ -65,22 +83,38 @@ def bring_in_step(stored: Stored) -> Stored:
     """
     folder = folder_of(stored.id)
     name = printable(stored.name)
-    if credentials_file.is_ended(folder):
+    if credentials_file.is_ended(folder) and not stored.store_lacks:
         with storage.writing() as connection:
             account_rows.update(connection, "login_id = ?", stored.login_id, {"login_ended": 1})
         raise LoginEnded(_("the login of {name} has ended", name=name), account_rows.login_again(stored))
     login = credentials_file.read_tokens(folder)
-    if login is None:
-        # Signed out in there, or put back from a copy without its stores: what we hold is all there is.
-        credentials_file.write_login(folder, account_rows.login_of(stored))
-        return stored
+    if login is None or stored.store_lacks == LACKS_LOGIN:
+        # Signed out in there, put back from a copy without its stores, or a pair that ours should have replaced has
+        # been found over: what we hold is all there is.
+        return _give(folder, stored)
     _refuse_somebody_else(stored, login)
-    newest = standing.ahead(stored, login, storage.digest(login.refresh_token))
-    if newest is standing.Ahead.NEITHER:
+    with storage.reading() as connection:
+        newest = _ahead(stored, login, connection)
+    if newest is standing.Ahead.STORE:
+        return _take(stored, login)
+    # Of a login that has ended a session may still use the access token that the store holds.
+    in_step = newest is standing.Ahead.NEITHER and not stored.store_lacks
+    return stored if in_step or stored.login_ended else _give(folder, stored)
+
+
+def _give(folder: str, stored: Stored) -> Stored:
+    """Write the account's login into its store, and note that it is there."""
+    credentials_file.write_login(folder, account_rows.login_of(stored))
+    if not stored.store_lacks:
         return stored
-    if newest is standing.Ahead.DATABASE:
-        credentials_file.write_login(folder, account_rows.login_of(stored))
-        return stored
+    with storage.writing() as connection:
+        # Not of a login that has been captured meanwhile.
+        account_rows.update(connection, "refresh_digest = ?", stored.refresh_digest, {"store_lacks": ""})
+        return account_rows.of_id(connection, stored.id)
+
+
+def _take(stored: Stored, login: credentials_file.Login) -> Stored:
+    """Take over what the store holds, and remember what that replaces as spent."""
     with storage.writing() as connection:
         changes = account_rows.token_columns(
             connection, login.access_token, login.refresh_token, login.expires_at, stored.login_id
@@ -88,24 +122,43 @@ def bring_in_step(stored: Stored) -> Stored:
         # Older clients keep less than we know.
         changes |= {column: value for column, value in account_rows.login_columns(login).items() if value}
         # Every account that was given this login goes on with it.
-        account_rows.update(connection, "login_id = ?", stored.login_id, changes | {"login_ended": 0})
+        changes |= {"login_ended": 0, "store_lacks": ""}
+        account_rows.update(connection, "login_id = ?", stored.login_id, changes)
         return account_rows.of_id(connection, stored.id)
 
 
-def as_seen(account: account_rows.Account) -> account_rows.Account:
-    """Return a durable account as its store tells it now; looking writes nothing and takes no lock."""
+def _ahead(
+    stored: Stored, login: credentials_file.Login, connection: sqlite3.Connection | None = None
+) -> standing.Ahead:
+    """Compare store and database; without a `connection` only NEITHER is sure."""
+    digest = storage.digest(login.refresh_token)
+    return standing.ahead(
+        stored,
+        login,
+        digest,
+        same_access=login.access_token == storage.decrypt(stored.access_token_enc),
+        replaced=connection is not None and account_rows.is_replaced(connection, digest),
+    )
+
+
+def as_seen(connection: sqlite3.Connection, stored: Stored) -> account_rows.Account:
+    """Return an account as everybody may see it, a durable one as its store tells it now.
+
+    Looking writes nothing and takes no lock.
+    """
+    account = account_rows.account_of(stored)
     if not account.durable or sys.platform == "darwin":
         # The Keychain asks its owner before it answers: no list may cause that.
         return account
     folder = folder_of(account.id)
     try:
         if credentials_file.is_ended(folder):
-            return account._replace(login_ended=True)
+            return account if stored.store_lacks else account._replace(login_ended=True)
         login = credentials_file.read_tokens(folder)
+        if login is None or _ahead(stored, login, connection) is not standing.Ahead.STORE:
+            return account
     except AccountsError:
         # The next launch says what is wrong with it.
-        return account
-    if login is None or login.expires_at < account.expires_at:
         return account
     ends = login.login_expires_at or account.login_expires_at
     return account._replace(expires_at=login.expires_at, login_expires_at=ends, login_ended=False)

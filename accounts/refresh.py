@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +35,6 @@ def refreshed(seen: Stored) -> Stored:
             return _refreshed_in_its_store(owner, seen)
         if stored.access_token_enc != seen.access_token_enc and standing.lasts(stored, account_rows.now_ms()):
             return stored
-        if stored.login_ended:
-            raise LoginEnded(
-                _("the login of {name} has ended", name=printable(stored.name)), account_rows.login_again(stored)
-            )
         folder = credentials_file.store_folder(os.environ)
         if not _holds(stored, _readable_login(folder)):
             return _ask_and_store(stored)
@@ -46,28 +43,37 @@ def refreshed(seen: Stored) -> Stored:
             login = _readable_login(folder)
             if login is None or not _holds(stored, login):
                 return _ask_and_store(stored)
-            if storage.digest(login.refresh_token) == stored.spent_digest:
-                _mend(folder, login, stored)
-            stored = _adopt_newer(stored, login)
+            stored = _in_step_with_live_store(folder, stored, login)
             return stored if standing.lasts(stored, account_rows.now_ms()) else _ask_and_store(stored, folder)
 
 
 def current(stored: Stored, *, wait_seconds: float = 12.0) -> Stored:
     """Return the account's row with the newest tokens that any store of this machine holds of its login.
 
-    A write back that a crash cut off is made up for. Raises what durable_store.bring_in_step does, and StoreBusy.
+    A write back that a crash cut off is made up for. Raises what durable_store.bring_in_step does, and StoreBusy;
+    InvalidInput for a live store that the login came from and that is not understood.
     """
     if stored.durable:
         if durable_store.is_in_step(stored):
             return stored
         with login_lock(stored):
             return current_within_lock(stored, wait_seconds)
+    # The Keychain may ask its owner before it answers: only for what we know to be wrong there.
+    captured = stored.from_live_store and sys.platform != "darwin"
+    if not (stored.spent_digest or captured):
+        return stored
     folder = credentials_file.store_folder(os.environ)
-    login = _readable_login(folder) if stored.spent_digest else None
-    if login is not None and storage.digest(login.refresh_token) == stored.spent_digest:
-        with login_lock(stored), store_locks.locked(folder, wait_seconds=wait_seconds):
-            _mend(folder, login, account_rows.reread(stored.id))
-    return stored
+    found = credentials_file.read_tokens(folder)
+    if found is None or storage.digest(found.refresh_token) == stored.refresh_digest:
+        return stored
+    if not _holds(stored, credentials_file.read_login(folder)):
+        return stored
+    with login_lock(stored), store_locks.locked(folder, wait_seconds=wait_seconds):
+        stored = account_rows.reread(stored.id)
+        login = credentials_file.read_login(folder)
+        if login is None or stored.durable or not _holds(stored, login):
+            return stored
+        return _in_step_with_live_store(folder, stored, login)
 
 
 def current_within_lock(stored: Stored, wait_seconds: float = 12.0) -> Stored:
@@ -91,7 +97,7 @@ def _durable_owner(stored: Stored) -> Stored | None:
 def _refreshed_in_its_store(owner: Stored, seen: Stored) -> Stored:
     """Refresh in the durable account's store, where sessions look, and return the row of the account that asked."""
     with durable_store.locked(owner.id) as folder:
-        durable_store.bring_in_step(owner)
+        durable_store.bring_in_step(account_rows.reread(owner.id))
         stored = account_rows.reread(seen.id)
         if stored.access_token_enc != seen.access_token_enc and standing.lasts(stored, account_rows.now_ms()):
             return stored
@@ -99,17 +105,35 @@ def _refreshed_in_its_store(owner: Stored, seen: Stored) -> Stored:
         return account_rows.reread(seen.id)
 
 
-def _mend(folder: str, login: credentials_file.Login, stored: Stored) -> None:
-    """Give Claude Code's store the tokens that a crash between our two files kept from it."""
-    if storage.digest(login.refresh_token) == stored.spent_digest:
+def _in_step_with_live_store(folder: str, stored: Stored, login: credentials_file.Login) -> Stored:
+    """Take over what Claude Code has made of this very login, or give its store what a crash has kept from it.
+
+    To be called inside the locks of the store. As for a durable account, what was spent decides, never an end.
+    """
+    digest = storage.digest(login.refresh_token)
+    if digest == stored.refresh_digest:
+        return stored
+    with storage.reading() as connection:
+        spent = digest == stored.spent_digest or account_rows.is_spent(connection, digest, stored)
+        replaced = account_rows.is_replaced(connection, digest)
+    if spent:
         credentials_file.write_back(folder, login.refresh_token, account_rows.login_of(stored))
+    # A token that only another login of this account has replaced is none of ours to overwrite, nor to go back to.
+    return stored if spent or replaced else _adopt(stored, login)
 
 
 def _ask_and_store(stored: Stored, folder: str = "") -> Stored:
-    """Spend the refresh token, commit what came back, then write it back to Claude Code's store in `folder`."""
+    """Spend the refresh token, commit what came back, then write it back to Claude Code's store in `folder`.
+
+    Raises LoginEnded without asking for a login that is known to be over.
+    """
     # Refreshing is the one thing that needs an HTTP client; every other command must not pay for its import.
     from ..claude import oauth
 
+    if stored.login_ended:
+        raise LoginEnded(
+            _("the login of {name} has ended", name=printable(stored.name)), account_rows.login_again(stored)
+        )
     storage.check_room()
     spent = storage.decrypt(stored.refresh_token_enc)
     try:
@@ -129,20 +153,31 @@ def _ask_and_store(stored: Stored, folder: str = "") -> Stored:
         access_token=tokens.access_token, refresh_token=tokens.refresh_token or spent, expires_at=tokens.expires_at
     )
     if stored.durable:
-        # A session that runs reads its store alone: even when that cannot be written, the tokens must be somewhere.
-        try:
-            credentials_file.write_back(folder, spent, new)
-        finally:
-            stored = _store(stored, tokens, new)
-        return stored
+        return _store_its_store_first(stored, tokens, new, folder, spent)
     stored = _store(stored, tokens, new)
     if folder:
         credentials_file.write_back(folder, spent, account_rows.login_of(stored))
     return stored
 
 
-def _store(stored: Stored, tokens: oauth.Tokens, new: credentials_file.Login) -> Stored:
-    """Commit the answered tokens and return the account's row."""
+def _store_its_store_first(
+    stored: Stored, tokens: oauth.Tokens, new: credentials_file.Login, folder: str, spent: str
+) -> Stored:
+    """Write the new pair into the durable account's own store, where sessions look, then commit it.
+
+    Even when the store cannot be written the tokens must be somewhere, and the store known to be without them.
+    """
+    lacks = stored.store_lacks or account_rows.LACKS_TOKENS
+    try:
+        if credentials_file.write_back(folder, spent, new):
+            lacks = ""
+    finally:
+        stored = _store(stored, tokens, new, lacks)
+    return stored
+
+
+def _store(stored: Stored, tokens: oauth.Tokens, new: credentials_file.Login, lacks: str = "") -> Stored:
+    """Commit the answered tokens, with what the account's own store lacks of them, and return the account's row."""
     with storage.writing() as connection:
         changes = account_rows.token_columns(
             connection, new.access_token, new.refresh_token, new.expires_at, stored.login_id
@@ -150,21 +185,18 @@ def _store(stored: Stored, tokens: oauth.Tokens, new: credentials_file.Login) ->
         changes |= {column: value for column, value in account_rows.answered_columns(tokens).items() if value}
         if new.refresh_token != account_rows.login_of(stored).refresh_token:
             changes["spent_digest"] = stored.refresh_digest
+        changes["store_lacks"] = lacks
         # Every account that holds this login gets the new pair, and none that has been given another one meanwhile.
         account_rows.update(connection, "refresh_digest = ?", stored.refresh_digest, changes)
     return account_rows.reread(stored.id)
 
 
-def _adopt_newer(stored: Stored, login: credentials_file.Login) -> Stored:
-    """Take over what Claude Code has made of this very login since it was captured."""
-    known = login.refresh_token == storage.decrypt(stored.refresh_token_enc)
-    if known or login.expires_at < stored.expires_at:
-        return stored
+def _adopt(stored: Stored, login: credentials_file.Login) -> Stored:
     with storage.writing() as connection:
         tokens = account_rows.token_columns(
             connection, login.access_token, login.refresh_token, login.expires_at, stored.login_id
         )
-        changes = tokens | account_rows.login_columns(login)
+        changes = tokens | account_rows.login_columns(login) | {"login_ended": 0}
         account_rows.update(connection, "refresh_digest = ?", stored.refresh_digest, changes)
     return account_rows.reread(stored.id)
 

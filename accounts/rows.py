@@ -3,8 +3,6 @@
 It opens no connection and decides nothing: db.py and login_refresh.py do.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sqlite3
@@ -17,12 +15,18 @@ from . import storage
 
 API_KEY = "api_key"
 OAUTH = "oauth"
+# What of an account has not reached its own store: the tokens of a refresh, or a whole login that replaces another.
+LACKS_TOKENS = "tokens"
+LACKS_LOGIN = "login"
 VARIABLES = {API_KEY: "ANTHROPIC_API_KEY", OAUTH: "CLAUDE_CODE_OAUTH_TOKEN"}
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
+_HOST = re.compile(r"(?:[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _LAST_MOMENT_MS = 253_402_300_799_000  # the end of the year 9999
 _LONGEST_SECRET = 8192
 _SHORTEST_SHOWN = 24
+# No login lives that long, so nobody can come with one of its tokens any more.
+_REMEMBER_SPENT_MS = 90 * 24 * 3600 * 1000
 _KINDS = ("sk-ant-api03-", "sk-ant-oat01-", "sk-ant-ort01-", "sk-ant-")
 
 _masks: dict[str, str] = {}
@@ -46,6 +50,8 @@ class Account(NamedTuple):
     created_at: str
     last_used: str | None
     durable: bool
+    approve_key: bool
+    allowed_hosts: tuple[str, ...]
 
     def status(self, at_ms: int | None = None) -> str:
         """Return `valid`, `expired` (a refresh or login helps) or `needs_login` (only a login helps)."""
@@ -67,8 +73,9 @@ class Stored(NamedTuple):
     """One account as the database holds it: every column of its stored, the secrets still encrypted. Immutable.
 
     `login_id` names the lineage of refresh tokens, `refresh_digest` the refresh token in it now, `spent_digest` the one
-    that we have spent last. `approve_key` is 1 when Claude Code may be told to use the key without asking,
-    `allowed_hosts` (separated by spaces) is where a project may send it. Times as in `Account`.
+    that we have spent last, `store_lacks` what has not reached a durable account's store. `approve_key` is 1 when
+    Claude Code may be told to use the key without asking, `allowed_hosts` (separated by spaces) is where a project may
+    send it. Times as in `Account`.
     """
 
     id: str
@@ -96,6 +103,7 @@ class Stored(NamedTuple):
     spent_digest: str
     approve_key: int
     allowed_hosts: str
+    store_lacks: str
 
 
 _SELECT = f"SELECT {', '.join('accounts.' + column for column in Stored._fields)} FROM accounts"  # noqa: S608
@@ -120,7 +128,8 @@ def checked_entry(entry: dict[str, Any]) -> dict[str, Any]:
         raise InvalidInput(_("the auth type must be api_key or oauth"), field="auth_type")
     checked = {"name": clean_name(checked_text(entry["name"], "name")), "auth_type": auth_type}
     if auth_type == API_KEY:
-        return checked | {"api_key": checked_secret(entry.get("api_key", ""), "api_key", API_KEY)}
+        checked["api_key"] = checked_secret(entry.get("api_key", ""), "api_key", API_KEY)
+        return checked | {"approve_key": checked_flag(entry.get("approve_key", False), "approve_key")}
     for field in ("access_token", "refresh_token"):
         value = entry.get(field)
         checked[field] = "" if value is None or value == "" else checked_secret(value, field, OAUTH)
@@ -132,6 +141,12 @@ def checked_entry(entry: dict[str, Any]) -> dict[str, Any]:
 def checked_text(value: object, field: str) -> str:
     if not isinstance(value, str):
         raise InvalidInput(_("{field} must be a text", field=field), field=field)
+    return value
+
+
+def checked_flag(value: object, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput(_("{field} must be true or false", field=field), field=field)
     return value
 
 
@@ -173,11 +188,23 @@ def exported(stored: Stored, refresh_tokens: bool) -> dict[str, Any]:
     """Return one account as an export holds it, secrets in clear."""
     entry: dict[str, Any] = {"name": stored.name, "auth_type": stored.auth_type}
     if stored.auth_type == API_KEY:
-        return entry | {"api_key": storage.decrypt(stored.api_key_enc)}
+        # The earlier program's keys alone, unless there is more to say.
+        wish = {"approve_key": True} if stored.approve_key else {}
+        return entry | {"api_key": storage.decrypt(stored.api_key_enc)} | wish
     entry["access_token"] = storage.decrypt(stored.access_token_enc)
     entry["refresh_token"] = storage.decrypt(stored.refresh_token_enc) if refresh_tokens else ""
     entry["expires_at"] = stored.expires_at
     return entry | {column: getattr(stored, column) for column in DETAILS if getattr(stored, column)}
+
+
+def checked_host(text: str) -> str:
+    """Return `host` or `host:port` in small letters, also of a whole address. Raises InvalidInput."""
+    host = text.strip().lower()
+    host = host.partition("://")[2].partition("/")[0].rpartition("@")[2] if "://" in host else host
+    if not _HOST.fullmatch(host):
+        example = _("for example: gateway.example or localhost:4000")
+        raise InvalidInput(_("{name} is not a host", name=repr(printable(text)[:60])), example)
+    return host
 
 
 def checked_secret(value: object, field: str, auth_type: str) -> str:
@@ -217,8 +244,8 @@ def require_type(stored: Stored, auth_type: str, field: str) -> None:
         raise InvalidInput(_("{name} is {kind}", name=printable(stored.name), kind=kind), field=field)
 
 
-def refuse_other_identity(stored: Stored, found: credentials_file.Login) -> None:
-    """Refuse a login of somebody else, and older tokens of the same person than are stored."""
+def refuse_other_identity(stored: Stored, found: credentials_file.Login, *, spent: bool) -> None:
+    """Refuse a login of somebody else, and one that is known as `spent`: an earlier state of what is stored."""
     name = printable(stored.name)
     for known, new in (
         (stored.account_uuid, found.account_uuid),
@@ -235,8 +262,7 @@ def refuse_other_identity(stored: Stored, found: credentials_file.Login) -> None
                 ),
                 _("claude-accounts login --force {name}, or capture it under another name", name=name),
             )
-    same_owner = found.account_uuid != "" and found.account_uuid == stored.account_uuid
-    if same_owner and not stored.login_ended and now_ms() < stored.expires_at and found.expires_at < stored.expires_at:
+    if spent:
         raise Conflict(
             _("{name} already holds newer tokens than this login", name=name), f"claude-accounts login --force {name}"
         )
@@ -247,6 +273,7 @@ def insert(connection: sqlite3.Connection, entry: dict[str, Any]) -> str:
     account_id = f"acc_{entry['name']}_{os.urandom(4).hex()}"
     columns: dict[str, object] = {"id": account_id, "name": entry["name"], "auth_type": entry["auth_type"]}
     columns["api_key_enc"] = storage.encrypt(entry.get("api_key", ""))
+    columns["approve_key"] = int(entry.get("approve_key", False))
     columns |= token_columns(
         connection, entry.get("access_token", ""), entry.get("refresh_token", ""), entry.get("expires_at", 0)
     )
@@ -270,10 +297,36 @@ DETAILS = (
 
 
 def update(connection: sqlite3.Connection, condition: str, value: str, changes: dict[str, object]) -> None:
+    """Change the accounts for which `condition` holds; a refresh token that is replaced is remembered as spent."""
+    if "refresh_digest" in changes:
+        _remember_spent(connection, condition, value, changes["refresh_digest"])
     if changes:
         assignments = ", ".join(f"{column} = ?" for column in changes)
         statement = f"UPDATE accounts SET {assignments} WHERE {condition}"  # noqa: S608 - our own column names
         connection.execute(statement, (*changes.values(), value))
+
+
+def _remember_spent(connection: sqlite3.Connection, condition: str, value: str, newest: object) -> None:
+    now = now_ms()
+    connection.execute(
+        "INSERT OR REPLACE INTO spent_tokens SELECT refresh_digest, login_id, ? FROM accounts"  # noqa: S608 - our own
+        f" WHERE ({condition}) AND refresh_digest NOT IN ('', ?)",
+        (now, value, newest),
+    )
+    connection.execute("DELETE FROM spent_tokens WHERE spent_at < ?", (now - _REMEMBER_SPENT_MS,))
+
+
+def is_replaced(connection: sqlite3.Connection, digest: str) -> bool:
+    """Tell whether this was the refresh token of any account before; of a replaced login it may be alive elsewhere."""
+    return connection.execute("SELECT 1 FROM spent_tokens WHERE digest = ?", (digest,)).fetchone() is not None
+
+
+def is_spent(connection: sqlite3.Connection, digest: str, stored: Stored) -> bool:
+    """Tell whether this is the refresh token of an earlier state of the very login that the account holds."""
+    if digest == stored.refresh_digest:
+        return False
+    known = "SELECT 1 FROM spent_tokens WHERE digest = ? AND login_id = ?"
+    return connection.execute(known, (digest, stored.login_id)).fetchone() is not None
 
 
 def token_columns(
@@ -369,6 +422,8 @@ def account_of(stored: Stored) -> Account:
         created_at=stored.created_at,
         last_used=stored.last_used,
         durable=bool(stored.durable),
+        approve_key=bool(stored.approve_key),
+        allowed_hosts=tuple(stored.allowed_hosts.split()),
     )
 
 
@@ -393,7 +448,9 @@ def _mask(sealed: str) -> str:
 def select(connection: sqlite3.Connection, condition: str = "", *values: object) -> list[Stored]:
     """Return the accounts for which `condition` (SQL, with a place for each value) holds, oldest first."""
     where = f" WHERE {condition}" if condition else ""
-    found = connection.execute(f"{_SELECT}{where} ORDER BY created_at, accounts.rowid", values)
+    # A name as typed may be no UTF-8; then it is nobody's.
+    taken = [storage.kept(value) if isinstance(value, str) else value for value in values]
+    found = connection.execute(f"{_SELECT}{where} ORDER BY created_at, accounts.rowid", taken)
     return [Stored._make(row) for row in found]
 
 

@@ -4,8 +4,6 @@ A process is known by its id and the moment it started, so that an id that the s
 never shown. The record is made before the program starts and looked through, not kept up: what is gone is not shown.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import sys
@@ -14,18 +12,24 @@ from typing import NamedTuple
 from ..claude import jobs
 from ..messages import AccountsError, Conflict, StorageFailed, _, plural, printable, warn
 from ..system import programs
-from . import rows as account_rows, storage
+from . import process_place, rows as account_rows, storage
 
 SHELL, WEB, BACKGROUND = "shell", "web", "background"
 _RECORD = """
 INSERT OR REPLACE INTO running_sessions
-    (pid, process_started, account_id, folder, since, origin, token_ends, pin, config_folder)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (pid, process_started, account_id, folder, since, origin, token_ends, namespace, pin, config_folder)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+# A session in another container or on another machine cannot be seen to end. No login lasts longer than this.
+_UNSEEN_MS = 30 * 24 * 3600 * 1000
 
 
 class Session(NamedTuple):
-    """One running claude. `since` and `token_ends` (0: renewed by itself, or never) are epoch milliseconds."""
+    """One running claude. `since` and `token_ends` (0: renewed by itself, or never) are epoch milliseconds.
+
+    `state` is "running", or "perhaps" for one that cannot be seen from here; `elsewhere` then is "container" or
+    "machine".
+    """
 
     pid: int
     account_id: str
@@ -34,6 +38,8 @@ class Session(NamedTuple):
     since: int
     origin: str
     token_ends: int
+    state: str = "running"
+    elsewhere: str = process_place.HERE
 
 
 def stamp(account_id: str) -> None:
@@ -54,62 +60,79 @@ def record(
     `pin` is the file that holds the account, by which its background jobs in `config_folder` are known.
     """
     token_ends = 0 if stored.durable else stored.expires_at
-    values = (pid, process_mark(pid), stored.id, folder, account_rows.now_ms(), origin, token_ends, pin, config_folder)
+    now, path = account_rows.now_ms(), storage.kept(folder)
+    process = (pid, process_mark(pid), stored.id, path, now, origin, token_ends, process_place.here())
+    values = (*process, storage.kept(pin), storage.kept(config_folder))
     try:
         with storage.writing(durable=False, secrets=False) as connection:
             _stamp(connection, stored.id)
             rows = connection.execute("SELECT * FROM running_sessions").fetchall()
-            gone = [(row["pid"], row["process_started"]) for row in rows if not _runs(row)]
+            gone = [(row["pid"], row["process_started"]) for row in rows if not _places(row)]
             connection.executemany("DELETE FROM running_sessions WHERE pid = ? AND process_started = ?", gone)
             connection.execute(_RECORD, values)
             if origin == WEB:
-                _remember_folder(connection, stored.id, folder)
+                _remember_folder(connection, stored.id, path)
     except StorageFailed as error:
         # Nobody is kept from working because a list will be short of one line.
         warn(error.message)
 
 
 def listed(account_id: str | None = None) -> list[Session]:
-    """Return the sessions that run now, of one account or of all, the newest last."""
+    """Return the sessions that run now, or perhaps do elsewhere, of one account or of all, the newest last."""
     with storage.reading() as connection:
         rows = connection.execute(
             "SELECT running_sessions.*, name FROM running_sessions JOIN accounts ON accounts.id = account_id"
             " ORDER BY since"
         ).fetchall()
-    found = []
-    for row in rows:
-        if account_id in (None, row["account_id"]) and _runs(row):
-            whose = (row["account_id"], row["name"])
-            rest = (row["since"], row["origin"], row["token_ends"])
-            places = _jobs_of(row) if row["origin"] == BACKGROUND else [(row["pid"], row["folder"])]
-            found += [Session(pid, *whose, folder, *rest) for pid, folder in places]
-    return found
+    wanted = [row for row in rows if account_id in (None, row["account_id"])]
+    return [_session(row, *where) for row in wanted for where in _places(row)]
+
+
+def perhaps_text(session: Session) -> str:
+    """Return what is to be said of a session that cannot be seen from here, the empty text for any other."""
+    if session.elsewhere == process_place.CONTAINER:
+        return _("perhaps (another container)")
+    return _("perhaps (another machine)") if session.elsewhere else ""
+
+
+def running_text(account_name: str, sessions: list[Session]) -> str:
+    """Return the sentence about sessions of an account that are, or may be, still running."""
+    unseen = [session for session in sessions if session.elsewhere]
+    if len(unseen) == len(sessions):
+        return plural(
+            "{count} session of {name} is perhaps still running, in another container or on another machine",
+            "{count} sessions of {name} are perhaps still running, in another container or on another machine",
+            len(sessions),
+            name=printable(account_name),
+        )
+    return plural(
+        "{count} session of {name} is still running",
+        "{count} sessions of {name} are still running",
+        len(sessions),
+        name=printable(account_name),
+    )
 
 
 def recent_folders() -> list[tuple[str, str]]:
     """Return (account id, folder) of the newest 20 folders that web terminals were opened in, the newest first."""
     with storage.reading() as connection:
         rows = connection.execute("SELECT account_id, folder FROM recent_folders ORDER BY used_at DESC").fetchall()
-    return [(row["account_id"], row["folder"]) for row in rows]
+    return [(row["account_id"], storage.told(row["folder"])) for row in rows]
 
 
-def refuse_while_running(account: account_rows.Account) -> None:
-    """Raise Conflict when sessions run on the store of this durable account, which is about to go."""
+def refuse_while_running(account: account_rows.Account, *, removing: bool = False) -> None:
+    """Raise Conflict when sessions run, or perhaps do, on the store of this durable account, which is about to go."""
     sessions = listed(account.id)
     if account.durable and sessions:
         name = printable(account.name)
+        command = f"remove {name} --force" if removing else f"update {name} --injected --force"
         raise Conflict(
-            plural(
-                "{count} session of {name} is running on the login that would go",
-                "{count} sessions of {name} are running on the login that would go",
-                len(sessions),
-                name=name,
-            ),
-            _("end it first, or: claude-accounts update {name} --injected --force", name=name),
+            _("{running}, on the login that would go", running=running_text(account.name, sessions)),
+            _("end it first, or: claude-accounts {command}", command=command),
         )
 
 
-def _remember_folder(connection: sqlite3.Connection, account_id: str, folder: str) -> None:
+def _remember_folder(connection: sqlite3.Connection, account_id: str, folder: str | bytes) -> None:
     values = (account_id, folder, account_rows.now_ms())
     connection.execute("INSERT OR REPLACE INTO recent_folders VALUES (?, ?, ?)", values)
     connection.execute(
@@ -143,16 +166,38 @@ def process_mark(pid: int) -> str:
     return output.decode("ascii", "replace").strip() if code == 0 else ""
 
 
-def _runs(row: sqlite3.Row) -> bool:
-    """Tell whether a recorded process runs; what started background jobs counts for as long as one of them is there."""
-    return _is_alive(row["pid"], row["process_started"]) or (row["origin"] == BACKGROUND and _jobs_of(row) != [])
+def _session(row: sqlite3.Row, pid: int, folder: str, place: str) -> Session:
+    return Session(
+        pid,
+        row["account_id"],
+        row["name"],
+        folder,
+        row["since"],
+        row["origin"],
+        row["token_ends"],
+        "perhaps" if place else "running",
+        place,
+    )
 
 
-def _jobs_of(row: sqlite3.Row) -> list[tuple[int, str]]:
-    """Return (pid, folder) of the background jobs that are held by this record's pin; pid 0: no process now."""
-    found = jobs.listed(row["config_folder"])
-    return [(job.pid, job.folder) for job in found if job.settings == row["pin"] and not job.ended]
+def _places(row: sqlite3.Row) -> list[tuple[int, str, str]]:
+    """Return (pid, folder, place) of what a record stands for and what runs: a process, or its background jobs.
+
+    The pid is 0 for a job that has no process now. Nothing is left of a record whose process has gone.
+    """
+    if row["origin"] == BACKGROUND:
+        pin, found = storage.told(row["pin"]), jobs.listed(storage.told(row["config_folder"]))
+        own = [(job.pid, job.folder, process_place.HERE) for job in found if job.settings == pin and not job.ended]
+        if own:
+            return own
+    place = _place(row)
+    return [] if place == process_place.GONE else [(row["pid"], storage.told(row["folder"]), place)]
 
 
-def _is_alive(pid: int, started: str) -> bool:
-    return started != "" and process_mark(pid) == started
+def _place(row: sqlite3.Row) -> str:
+    """Return where the session of a row is: process_place.HERE and seen to run, perhaps elsewhere, or GONE."""
+    pid, started = row["pid"], row["process_started"]
+    place = process_place.of(row["namespace"], pid, started)
+    if place == process_place.HERE:
+        return place if started != "" and process_mark(pid) == started else process_place.GONE
+    return place if account_rows.now_ms() - row["since"] < _UNSEEN_MS else process_place.GONE

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ..claude.credentials_file import Login
-from .rows import OAUTH, Stored
+from .rows import LACKS_LOGIN, OAUTH, Stored
 
 REFRESH_BEFORE_MS = 5 * 60 * 1000
 
@@ -18,7 +18,7 @@ class Ahead(Enum):
 
     NEITHER = "they hold the same"
     STORE = "Claude Code has renewed it there"
-    DATABASE = "a write of ours did not reach the store"
+    DATABASE = "a write of ours did not reach the store, or the store was put back from a copy"
 
 
 def lasts(stored: Stored, now: int) -> bool:
@@ -41,13 +41,19 @@ def is_over(stored: Stored, now: int) -> bool:
     return bool(stored.login_ended) or 0 < stored.login_expires_at <= now
 
 
-def ahead(stored: Stored, login: Login, digest: str) -> Ahead:
-    """Tell which of database and store is ahead, of one and the same login; `digest` is that of its refresh token."""
-    if digest == stored.refresh_digest and login.expires_at == stored.expires_at:
-        return Ahead.NEITHER
-    if login.expires_at < stored.expires_at and not stored.login_ended:
-        return Ahead.DATABASE
-    return Ahead.STORE
+def ahead(stored: Stored, login: Login, digest: str, *, same_access: bool, replaced: bool) -> Ahead:
+    """Tell which of database and store is ahead, of one and the same login.
+
+    `digest` is that of the store's refresh token, `same_access` whether both hold the same access token, `replaced`
+    whether the database knows the store's refresh token as one that it has replaced. Which access token ends earlier
+    says nothing: a server may shorten them with each refresh.
+    """
+    if digest == stored.refresh_digest:
+        if same_access and login.expires_at == stored.expires_at:
+            return Ahead.NEITHER
+        return Ahead.DATABASE if stored.store_lacks else Ahead.STORE
+    # A sign-in of ours replaces whatever sessions have gone on to make of the login before.
+    return Ahead.DATABASE if replaced or stored.store_lacks == LACKS_LOGIN else Ahead.STORE
 
 
 def is_somebody_else(stored: Stored, login: Login) -> bool:

@@ -111,14 +111,15 @@ CREATE TRIGGER account_leaves_nothing AFTER DELETE ON accounts BEGIN
 END;
 """
 
-# Which refresh tokens of a login have been replaced tells a copy that is behind from one that is ahead. A session knows
-# the file that holds its account, and where its process numbers count.
+# Which refresh tokens have been replaced tells a copy that is behind from one that is ahead, and so does what has not
+# reached the account's store. A session knows the file that holds its account, and where its process numbers count.
 _VERSION_3 = """
 CREATE TABLE spent_tokens (digest TEXT PRIMARY KEY, login_id TEXT NOT NULL, spent_at INTEGER NOT NULL);
 INSERT OR IGNORE INTO spent_tokens
     SELECT spent_digest, login_id, CAST(strftime('%s', 'now') AS INTEGER) * 1000 FROM accounts WHERE spent_digest != '';
 ALTER TABLE accounts ADD COLUMN approve_key INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE accounts ADD COLUMN allowed_hosts TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN store_lacks TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN pin TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN config_folder TEXT NOT NULL DEFAULT '';
@@ -230,6 +231,20 @@ def digest(text: str) -> str:
     return code.finalize().hex()
 
 
+def kept(text: str) -> str | bytes:
+    """Return a text as the database takes it: one that is no UTF-8 (a folder's name may be anything) as bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def told(value: str | bytes) -> str:
+    """Return the text that `kept` was given."""
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
 @contextmanager
 def _connection(path: str) -> Iterator[sqlite3.Connection]:
     try:
@@ -247,6 +262,8 @@ def _connection(path: str) -> Iterator[sqlite3.Connection]:
         raise
     except sqlite3.Error as error:
         raise _explain(error) from error
+    except UnicodeDecodeError as error:
+        raise _damaged() from error
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
@@ -406,14 +423,18 @@ def _tighten() -> None:
                 os.chmod(path, 0o700 if stat.S_ISDIR(mode) else 0o600)
 
 
+def _damaged() -> StorageFailed:
+    return StorageFailed(
+        _("the accounts database {path} is damaged; it was left as it is", path=printable(database_path())),
+        _("put it back from a copy, or move it away to start afresh"),
+    )
+
+
 def _explain(error: sqlite3.Error) -> StorageFailed:
     path = printable(database_path())
     text = str(error)
-    if "not a database" in text or "malformed" in text or "no such column" in text or "no such table" in text:
-        return StorageFailed(
-            _("the accounts database {path} is damaged; it was left as it is", path=path),
-            _("put it back from a copy, or move it away to start afresh"),
-        )
+    if "not a database" in text or "malformed" in text or "no such " in text or "decode" in text:
+        return _damaged()
     if "locked" in text or "busy" in text:
         return StorageFailed(_("the accounts database {path} is in use by another program", path=path))
     return StorageFailed(_("the accounts database {path} cannot be used: {reason}", path=path, reason=text))

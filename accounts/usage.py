@@ -50,7 +50,7 @@ def remember(account_name: str, usages: list[Usage]) -> None:
     if not news:
         return
     with storage.writing(durable=False, secrets=False) as connection:
-        row = connection.execute("SELECT id FROM accounts WHERE name = ?", (account_name,)).fetchone()
+        row = connection.execute("SELECT id FROM accounts WHERE name = ?", (storage.kept(account_name),)).fetchone()
         if row is not None:
             values = [(row["id"], *usage) for usage in news]
             connection.executemany("INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?, ?)", values)
@@ -64,7 +64,7 @@ def of_name(account_name: str) -> dict[str, Usage]:
         rows = connection.execute(
             "SELECT period, percent, resets_at, seen_at FROM usage JOIN accounts ON accounts.id = account_id"
             " WHERE name = ?",
-            (account_name,),
+            (storage.kept(account_name),),
         ).fetchall()
     return {row["period"]: Usage(*row) for row in rows}
 

@@ -4,8 +4,6 @@ The store is `.credentials.json` in the store folder, or the Keychain on macOS. 
 about the file and the Keychain items were measured with Claude Code 2.1.197 and 2.1.330.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -19,12 +17,14 @@ from typing import Any, NamedTuple
 from ..messages import AccountsError, InvalidInput, _, printable
 from ..system.folders import data_folder
 from ..system.private_files import cannot_write, write_private_file
-from . import keychain
+from . import json_text, keychain
 
 # It moves Claude Code's credentials store, and nothing else of its configuration.
 STORE_VARIABLE = "CLAUDE_SECURESTORAGE_CONFIG_DIR"
 _LARGEST_FILE = 1024 * 1024
 _LAST_MOMENT_MS = 253_402_300_799_000
+# What belongs to nobody's login: who is signed in to which MCP server, and what plugins keep.
+_OF_SERVERS = ("mcpOAuth", "mcpOAuthClientConfig", "mcpXaaIdp", "mcpXaaIdpConfig", "pluginSecrets")
 # What Claude Code itself forgets when somebody signs in over a login.
 _OF_ONE_LOGIN = ("claudeAiOauth", "organizationUuid", "trustedDeviceToken", "enterpriseGateway", "designOauth")
 
@@ -115,7 +115,7 @@ def write_back(folder: str, expected_refresh_token: str, login: Login) -> bool:
             return False
     except InvalidInput:
         return False
-    whole = _json(content)
+    whole = json_text.read(content)
     stored = whole["claudeAiOauth"]
     if not expected_refresh_token or stored.get("refreshToken") != expected_refresh_token:
         return False
@@ -138,16 +138,36 @@ def is_ended(folder: str) -> bool:
     return content is not None and b'"claudeAiOauth"' in content and _parse(content, credentials_path(folder)) is None
 
 
-def write_login(folder: str, login: Login) -> None:
+def sign_ins_of_servers(folder: str) -> dict[str, Any]:
+    """Return what a store holds that belongs to no login: sign-ins of MCP servers, secrets of plugins, by its key.
+
+    A store that is not understood holds nothing of it.
+    """
+    try:
+        content = _read_store(folder)
+        whole = {} if content is None else json_text.read(content)
+    except (AccountsError, ValueError, RecursionError):
+        return {}
+    return {key: whole[key] for key in _OF_SERVERS if whole.get(key)} if isinstance(whole, dict) else {}
+
+
+def count_sign_ins(folder: str) -> int:
+    """Return to how many MCP servers somebody is signed in according to this store."""
+    found = sign_ins_of_servers(folder).get("mcpOAuth")
+    return len(found) if isinstance(found, dict) else 0
+
+
+def write_login(folder: str, login: Login, begin_with: Mapping[str, Any] | None = None) -> None:
     """Make `login` the one of this store, whatever was in it; what belongs to no login (of MCP servers) stays.
 
-    To be called with the store locked. Raises StorageFailed, and InvalidInput for a store that is not understood.
+    `begin_with` is what a store that does not exist yet holds beside it. To be called with the store locked. Raises
+    StorageFailed, and InvalidInput for a store that is not understood.
     """
     content = _read_store(folder)
-    whole = {}
+    whole = dict(begin_with or {})
     if content is not None:
         _parse(content, credentials_path(folder))
-        whole = {key: value for key, value in _json(content).items() if key not in _OF_ONE_LOGIN}
+        whole = {key: value for key, value in json_text.read(content).items() if key not in _OF_ONE_LOGIN}
     stored: dict[str, Any] = {
         "accessToken": login.access_token,
         "refreshToken": login.refresh_token,
@@ -191,40 +211,40 @@ def read_regular_file(path: str, largest: int = _LARGEST_FILE) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _not_understood(path, error.strerror or str(error)) from error
+        raise not_understood(path, error.strerror or str(error)) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _not_understood(path, _("it is not a plain file"))
+            raise not_understood(path, _("it is not a plain file"))
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read(largest + 1)
     except OSError as error:
-        raise _not_understood(path, error.strerror or str(error)) from error
+        raise not_understood(path, error.strerror or str(error)) from error
     finally:
         os.close(descriptor)
     if len(data) > largest:
-        raise _not_understood(path, _("it is too large"))
+        raise not_understood(path, _("it is too large"))
     return data
 
 
 def _parse(content: bytes, path: str) -> Login | None:
     """Return the login of a store's content, None when it holds none. Raises InvalidInput for an unknown shape."""
     try:
-        whole = _json(content)
+        whole = json_text.read(content)
     except (ValueError, RecursionError) as error:
-        raise _not_understood(path, _("it is not JSON")) from error
+        raise not_understood(path, _("it is not JSON")) from error
     if not isinstance(whole, dict):
-        raise _not_understood(path, _("it is not a JSON object"))
+        raise not_understood(path, _("it is not a JSON object"))
     stored = whole.get("claudeAiOauth")
     if stored is None:
         return None
     if not isinstance(stored, dict):
-        raise _not_understood(path, _("its claudeAiOauth is not an object"))
+        raise not_understood(path, _("its claudeAiOauth is not an object"))
     if stored.get("accessToken") == "" and stored.get("refreshToken", "") == "":
         # This is what Claude Code leaves of a login that has ended.
         return None
     scopes = stored.get("scopes", [])
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
-        raise _not_understood(path, _("its {field} is damaged", field="scopes"))
+        raise not_understood(path, _("its {field} is damaged", field="scopes"))
     return Login(
         access_token=_secret(stored, "accessToken", path),
         refresh_token=_secret(stored, "refreshToken", path) if stored.get("refreshToken") else "",
@@ -238,20 +258,11 @@ def _parse(content: bytes, path: str) -> Login | None:
     )
 
 
-def _json(content: bytes) -> Any:
-    """Return what the JSON says; NaN and its kin, which only Python takes for numbers, raise ValueError."""
-
-    def refuse(word: str) -> None:
-        raise ValueError(word)
-
-    return json.loads(content, parse_constant=refuse)
-
-
 def _secret(holder: dict[str, Any], field: str, path: str) -> str:
     value = holder.get(field)
     if isinstance(value, str) and 0 < len(value) <= 8192 and re.fullmatch(r"[!-~]+", value):
         return value
-    raise _not_understood(path, _("its {field} is damaged", field=field))
+    raise not_understood(path, _("its {field} is damaged", field=field))
 
 
 def _moment(holder: dict[str, Any], field: str, path: str) -> int:
@@ -259,7 +270,7 @@ def _moment(holder: dict[str, Any], field: str, path: str) -> int:
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LAST_MOMENT_MS:
-        raise _not_understood(path, _("its {field} is damaged", field=field))
+        raise not_understood(path, _("its {field} is damaged", field=field))
     return int(value)
 
 
@@ -292,7 +303,8 @@ def _with_identity(login: Login, cached: dict[str, Any]) -> Login:
     )
 
 
-def _not_understood(path: str, reason: str) -> InvalidInput:
+def not_understood(path: str, reason: str) -> InvalidInput:
+    """Return the one sentence for a file of Claude Code's that is not what it should be."""
     return InvalidInput(_("{path} is not understood: {reason}", path=printable(path), reason=reason))
 
 

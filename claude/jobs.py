@@ -4,8 +4,6 @@ A job outlives the program that started it, in a service that all sessions of on
 were seen with 2.1.197 and 2.1.332; whatever is missing or odd in them is left out.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from typing import Any, NamedTuple

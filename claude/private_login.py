@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from ..system import programs
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder
+from . import nesting
 from .credentials_file import STORE_VARIABLE, forget_login, remove_tree
 from .variables import CREDENTIAL_VARIABLES
 
@@ -47,7 +48,7 @@ def folder() -> Iterator[str]:
 
 def environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
     """Return the environment in which claude signs in for itself alone: its own folder, no credential of the caller."""
-    kept = {name: value for name, value in environ.items() if name not in CREDENTIAL_VARIABLES}
+    kept = {name: value for name, value in nesting.without(environ).items() if name not in CREDENTIAL_VARIABLES}
     kept.pop(STORE_VARIABLE, None)
     return kept | {"CLAUDE_CONFIG_DIR": folder}
 

@@ -1,22 +1,15 @@
-"""Owns what launching needs to know about Claude Code: the program, its version, the environment of a child.
+"""Owns what a launch of Claude Code must say and leave out: the environment of a child, settings, notices.
 
 Given an account's one variable it decides what else must hold so that claude uses that credential and no other.
 """
 
-from __future__ import annotations
-
 import json
-import os
-import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..messages import ClaudeMissing, InvalidInput, RivalCredential, StorageFailed, _, printable, warn
-from ..system import programs
-from ..system.folders import data_folder
-from ..system.private_files import make_private_folder, write_private_file
-from . import credentials_file, pin, settings as claude_settings
+from ..messages import InvalidInput, RivalCredential, _, printable
+from . import client, credentials_file, finding, key_approval, nesting, pin, settings as claude_settings
+from .client import Client, identify
 from .credentials_file import STORE_VARIABLE
 from .settings import Setting
 from .variables import CREDENTIAL_VARIABLES, CUSTOM_HEADERS, PROFILES_VARIABLE
@@ -25,8 +18,6 @@ RIVAL_VARIABLES = frozenset(CREDENTIAL_VARIABLES)
 ACCOUNT_MARKER = "CLAUDE_ACCOUNT"
 # Before this version a refused token made the client go on with the login in its store, without a word.
 FIRST_WITHOUT_FALLBACK = (2, 1, 225)
-# The oldest version that was seen to keep its login in a store of its own; older ones have not been looked at.
-FIRST_WITH_OWN_STORE = (2, 1, 197)
 # The oldest version that was seen to be held by its pin, background jobs included.
 FIRST_PINNED = (2, 1, 197)
 # The oldest version that was seen to keep what it read from a file that only it can open; 2.1.197 looks for its name.
@@ -36,7 +27,6 @@ _SUBCOMMANDS = frozenset(
     ("agents", "auth", "config", "doctor", "install", "mcp", "migrate-installer", "plugin", "plugins")
     + ("setup-token", "update", "upgrade")
 )
-_STATUS_SECONDS = 20
 
 
 class Launch(NamedTuple):
@@ -57,25 +47,15 @@ class Launch(NamedTuple):
     pin_outlives: bool = False
 
 
-class Client(NamedTuple):
-    """What a program says of itself: its version, whether it is Claude Code, whether its own file is that."""
-
-    version: tuple[int, int, int] | None
-    is_claude_code: bool
-    is_itself: bool
-
-
-def find_claude(environ: Mapping[str, str]) -> str:
-    """Return the path of the claude that a shell would start. Raises ClaudeMissing."""
-    program = programs.find("claude", environ)
-    if program is None:
-        raise ClaudeMissing(_("there is no claude on PATH"), "npm install -g @anthropic-ai/claude-code")
-    return program
+def find_claude(environ: Mapping[str, str], cwd: str | None = None) -> str:
+    """Return the absolute path of the claude that a shell would start, or an installer's. Raises ClaudeMissing."""
+    return finding.find(environ, cwd).path
 
 
 def child_env(environ: Mapping[str, str], credential: Mapping[str, str], account_name: str) -> dict[str, str]:
     """Return the caller's environment without any rival credential, plus the account's variable and its name."""
-    child = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
+    rivals = {name for name in environ if name in RIVAL_VARIABLES or nesting.promises_credential(name)}
+    child = {name: value for name, value in environ.items() if name not in rivals}
     if credentials_file.is_ours(child.get(STORE_VARIABLE, "")):
         # We are inside a session of another account: its store is its own.
         del child[STORE_VARIABLE]
@@ -97,15 +77,20 @@ def prepare_launch(
     force: bool = False,
     allowed_hosts: Iterable[str] = (),
     managed_folder: str | None = None,
+    approve: bool = False,
+    ask: Callable[[str], bool] | None = None,
 ) -> Launch:
     """Return how to start claude in `cwd` so that it uses `credential` (one variable) and nothing else.
+
+    With `approve` claude may be told to use an API key without asking; `ask` puts a question with a yes or a no to
+    whoever launches, where there is somebody.
 
     Raises ClaudeMissing, and RivalCredential where something would win that cannot be taken out, or where the folder's
     settings send the credential to a host that is not allowed (with `force` both are only told).
     """
-    program = find_claude(environ)
+    program = find_claude(environ, cwd)
     ((variable, value),) = credential.items()
-    env = child_env(environ, credential, account_name)
+    env = child_env(nesting.for_launch(environ, arguments), credential, account_name)
     way = _("durable login") if variable == STORE_VARIABLE else variable
     notices = [_("▶ Claude → {name} ({variable})", name=printable(account_name), variable=way)]
     if claude_settings.names_credential_header(environ.get(CUSTOM_HEADERS, "")):
@@ -118,8 +103,8 @@ def prepare_launch(
     notices += _refuse_destinations(foreign, account_name, force)
     notices += [f"  {claude_settings.unreadable_notice(path)}" for path in settings.unreadable]
     notices += _destination_notices(env, settings)
-    client = identify(program, environ, cwd)
-    if not client.is_claude_code:
+    told = identify(program, env, cwd)
+    if not told.is_claude_code:
         # Whatever it is, it was asked for: it gets the variable, and its arguments as they were typed.
         return Launch(program, ["claude", *arguments], env, notices)
     aside = [rival.place() for rival in rivals if claude_settings.can_be_set_aside(rival)]
@@ -128,16 +113,16 @@ def prepare_launch(
     if "--bare" in _options(arguments) and variable != "ANTHROPIC_API_KEY":
         notices.append("  " + _("with --bare claude takes no OAuth token: it will say that it is not logged in"))
     if variable == _OAUTH_VARIABLE:
-        notices += _keep_to_token(client, env)
+        notices += _keep_to_token(told.version, env)
     elif variable != STORE_VARIABLE:
-        notices += _keep_to_key(value, env, arguments, account_name, force)
+        notices += _keep_to_key(value, env, arguments, account_name, force, approve, ask)
     planned = Launch(program, ["claude", *arguments], env, notices)
-    return _pinned(planned, client, credential, account_name, settings, cwd)
+    return _pinned(planned, told, credential, account_name, settings, cwd)
 
 
 def _pinned(
     planned: Launch,
-    client: Client,
+    told: Client,
     credential: Mapping[str, str],
     account_name: str,
     settings: claude_settings.Settings,
@@ -145,9 +130,9 @@ def _pinned(
 ) -> Launch:
     """Return the launch with what holds the account for as long as the session lives."""
     arguments, env = planned.argv[1:], dict(planned.env)
-    env[PROFILES_VARIABLE] = _no_profiles()
+    env[PROFILES_VARIABLE] = client.empty_profiles()
     notices = list(planned.notices)
-    if client.version is None or client.version < FIRST_PINNED:
+    if told.version is None or told.version < FIRST_PINNED:
         env["CLAUDE_CODE_DISABLE_AGENT_VIEW"] = "1"
         notices.append("  " + _("background sessions are off: this claude was never seen to keep them to one account"))
     if pin.takes_none(arguments):
@@ -163,7 +148,7 @@ def _pinned(
         notices=notices,
         pin=text,
         pin_at=1 + pin.place_for(arguments),
-        pin_in_memory=client.is_itself and not outlives and (client.version or ()) >= FIRST_PINNED_IN_MEMORY,
+        pin_in_memory=told.is_itself and not outlives and (told.version or ()) >= FIRST_PINNED_IN_MEMORY,
         pin_outlives=outlives,
     )
 
@@ -171,61 +156,6 @@ def _pinned(
 def _without(env: Mapping[str, str], credential: Mapping[str, str]) -> dict[str, str]:
     """Leave a credential to the pin: a service that the program starts keeps its environment, for everybody's jobs."""
     return {name: value for name, value in env.items() if name not in credential and name != ACCOUNT_MARKER}
-
-
-def identify(program: str, environ: Mapping[str, str], cwd: str) -> Client:
-    """Return what there is to know of a claude, which is started only where its place does not tell."""
-    known = _known_version(program)
-    if known:
-        return Client(_version_in(f"/versions/{known}"), True, True)
-    quiet = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
-    _code, output = programs.run([program, "--version"], quiet, seconds=5)
-    said = output.decode("utf-8", "replace")
-    match = re.search(r"\d+\.\d+\.\d+", said)
-    return Client(_version_in(f"/versions/{match.group()}") if match else None, "(Claude Code)" in said, False)
-
-
-def client_version(program: str, environ: Mapping[str, str]) -> tuple[int, int, int] | None:
-    """Return the version of a claude, None when it does not tell.
-
-    It is read off the installation's path or package where possible; else the program is asked once, and the answer
-    remembered for as long as the file stays the same.
-    """
-    known = _known_version(program)
-    if known is not None:
-        return _version_in(f"/versions/{known}")
-    quiet = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
-    code, output = programs.run([program, "--version"], quiet, seconds=10)
-    match = re.search(r"\d+\.\d+\.\d+", output.decode("utf-8", "replace"))
-    found = match.group() if match else ""
-    if found or code == 0:
-        _remember(program, version=found)
-    return _version_in(f"/versions/{found}")
-
-
-def honours_own_store(program: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether this claude keeps to the store that CLAUDE_SECURESTORAGE_CONFIG_DIR names.
-
-    It is asked once, in an empty store: one that finds a login there has looked somewhere else. The answer is
-    remembered for as long as its file stays the same.
-    """
-    known = _remembered(program).get("own_store")
-    if isinstance(known, bool):
-        return known
-    version = client_version(program, environ)
-    if version is not None and version < FIRST_WITH_OWN_STORE:
-        return False
-    quiet = {name: value for name, value in environ.items() if name not in RIVAL_VARIABLES}
-    _code, output = programs.run(
-        [program, "auth", "status"], quiet | {STORE_VARIABLE: _empty_store()}, seconds=_STATUS_SECONDS
-    )
-    try:
-        status = json.loads(output)
-        honours = status["loggedIn"] is False or status.get("authMethod") == "api_key_helper"
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return False
-    _remember(program, own_store=honours)
-    return honours
 
 
 def _refuse(decisive: list[Setting], account_name: str, force: bool) -> list[str]:
@@ -277,83 +207,78 @@ def _destination_notices(env: Mapping[str, str], settings: claude_settings.Setti
     return ["  " + _("the credential goes to {host} ({origin})", host=printable(host), origin=origin)]
 
 
-def _keep_to_token(client: Client, env: dict[str, str]) -> list[str]:
+def _keep_to_token(version: client.Version | None, env: dict[str, str]) -> list[str]:
     """See to it that a refused token ends the session instead of another login taking over."""
     notices: list[str] = []
-    if (client.version or ()) < FIRST_WITHOUT_FALLBACK and credentials_file.may_hold_login(
+    if (version or ()) < FIRST_WITHOUT_FALLBACK and credentials_file.may_hold_login(
         credentials_file.store_folder(env)
     ):
-        env[STORE_VARIABLE] = _empty_store()
+        env[STORE_VARIABLE] = client.empty_store()
         notices.append("  " + _("this claude could fall back to another login, so logins of MCP servers are hidden"))
         notices.append("  " + _("a newer one needs no such guard: claude update"))
     return notices
 
 
-def _keep_to_key(key: str, env: dict[str, str], arguments: list[str], account_name: str, force: bool) -> list[str]:
+def _keep_to_key(
+    key: str,
+    env: dict[str, str],
+    arguments: list[str],
+    account_name: str,
+    force: bool,
+    approve: bool,
+    ask: Callable[[str], bool] | None,
+) -> list[str]:
     """See to it that a key which claude does not accept ends in a question, never in another login."""
-    if not _is_interactive(arguments):
+    silent = key_approval.asks_nobody(env)
+    if not _converses(arguments, printing=silent):
         return []
     path = credentials_file.config_file(env)
-    configuration = _read_json(path)
-    responses = configuration.get("customApiKeyResponses")
-    approved, rejected = (
-        responses.get(kind) if isinstance(responses, dict) else None for kind in ("approved", "rejected")
-    )
-    tail = key[-20:]
-    if isinstance(rejected, list) and tail in rejected:
-        return _refused_key(path, env, configuration, account_name, force)
-    if isinstance(approved, list) and tail in approved:
-        return []
-    notices = ["  " + _("claude asks once whether to use this API key: answer Yes")]
-    if configuration.get("primaryApiKey"):
-        notices.append("  " + _("No would go on with another key: {place}", place=_place(path, "primaryApiKey")))
+    state, notices = key_approval.ensure(path, key, wished=approve, ask=ask)
+    if state == key_approval.REJECTED:
+        return notices + _refused_key(path, env, _read_json(path), account_name, force)
+    if state == key_approval.APPROVED and not silent:
+        return notices
+    if state == key_approval.UNKNOWN:
+        notices += _unapproved_key(path, account_name, silent, force)
     if credentials_file.may_hold_login(credentials_file.store_folder(env)):
-        env[STORE_VARIABLE] = _empty_store()
-        notices.append("  " + _("until then logins of MCP servers are hidden"))
+        env[STORE_VARIABLE] = client.empty_store()
+        hidden = _("logins of MCP servers are hidden") if silent else _("until then logins of MCP servers are hidden")
+        notices.append("  " + hidden)
     return notices
+
+
+def _unapproved_key(path: str, account_name: str, silent: bool, force: bool) -> list[str]:
+    """Say what becomes of a key that claude was told nothing about; raise where it would use another without asking."""
+    other = [_in_configuration(path, "primaryApiKey")] if _read_json(path).get("primaryApiKey") else []
+    if silent:
+        remedy = f"claude-accounts update --approve {printable(account_name)}"
+        notice = _("here claude uses only an API key that it was told to use: {command}", command=remedy)
+        return ["  " + notice, *_refuse(other, account_name, force)]
+    notices = ["  " + _("claude asks once whether to use this API key: answer Yes")]
+    return notices + ["  " + _("No would go on with another key: {place}", place=key.place()) for key in other]
 
 
 def _refused_key(
     path: str, env: Mapping[str, str], configuration: dict[str, Any], account_name: str, force: bool
 ) -> list[str]:
     """Say that claude was told No to this key, which it obeys without a word; raise where it would use another one."""
-    keys = ("customApiKeyResponses", "rejected")
-    rival = Setting("user", path, claude_settings.line_of(_read_text(path), keys), keys, "")
+    rival = _in_configuration(path, "customApiKeyResponses", "rejected")
     store = credentials_file.store_folder(env)
     if configuration.get("primaryApiKey") or credentials_file.may_hold_login(store):
         return _refuse([rival], account_name, force)
     return ["  " + _("claude was told not to use this API key: {place}", place=rival.place())]
 
 
-def _place(path: str, key: str) -> str:
-    return Setting("user", path, claude_settings.line_of(_read_text(path), (key,)), (key,), "").place()
+def _in_configuration(path: str, *keys: str) -> Setting:
+    """Return where in `.claude.json` something stands."""
+    return Setting("user", path, claude_settings.line_of(_read_text(path), keys), keys, "")
 
 
-def _empty_store() -> str:
-    """Return a private folder without any login, made anew if somebody has signed in inside it."""
-    folder = os.path.join(data_folder(), "no-login")
-    make_private_folder(folder)
-    for name in os.listdir(folder):
-        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-            os.unlink(os.path.join(folder, name))
-    credentials_file.forget_login(folder)
-    return folder
-
-
-def _no_profiles() -> str:
-    """Return a private folder without any profile, made anew if somebody has put one there."""
-    folder = os.path.join(data_folder(), "no-profile")
-    if os.path.lexists(folder) and os.listdir(folder):
-        credentials_file.remove_tree(folder)
-    with suppress(StorageFailed):
-        # A folder that is not there holds no profile either.
-        make_private_folder(folder)
-    return folder
-
-
-def _is_interactive(arguments: list[str]) -> bool:
+def _converses(arguments: list[str], *, printing: bool) -> bool:
+    """Tell whether claude will talk with somebody on a terminal; with `printing`, or with a program by `-p`."""
     options = _options(arguments)
-    if {"-p", "--print", "-v", "--version", "-h", "--help"} & set(options):
+    others = {"-v", "--version", "-h", "--help"} | (set() if printing else {"-p", "--print"})
+    if others & set(options):
         return False
     first = next((word for word in options if not word.startswith("-")), "")
     return first not in _SUBCOMMANDS
@@ -361,62 +286,6 @@ def _is_interactive(arguments: list[str]) -> bool:
 
 def _options(arguments: list[str]) -> list[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
-
-
-def _version_in(path: str) -> tuple[int, int, int] | None:
-    match = re.search(r"/(?:versions|claude-code)/(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:/|$)", path)
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
-
-
-def _version_of_package(path: str) -> tuple[int, int, int] | None:
-    folder = os.path.dirname(path)
-    for _level in range(3):
-        package = _read_json(os.path.join(folder, "package.json"))
-        if str(package.get("name", "")).startswith("@anthropic-ai/claude-code"):
-            return _version_in(f"/versions/{package.get('version')}")
-        folder = os.path.dirname(folder)
-    return None
-
-
-def _known_version(program: str) -> str | None:
-    """Return a claude's version without starting it: "" when it once did not tell, None when nobody has asked."""
-    path = os.path.realpath(program)
-    found = _version_in(path) or _version_of_package(path)
-    if found:
-        return ".".join(map(str, found))
-    known = _remembered(program).get("version")
-    return None if known is None else str(known)
-
-
-def _remembered(program: str) -> dict[str, Any]:
-    """Return what we know of a claude for as long as its file stays the same."""
-    path = os.path.realpath(program)
-    known = _read_json(_memory_path()).get(path)
-    return known if isinstance(known, dict) and known.get("file") == _file_mark(path) else {}
-
-
-def _remember(program: str, **facts: object) -> None:
-    path = os.path.realpath(program)
-    known = _remembered(program) | {"file": _file_mark(path)} | facts
-    versions = _read_json(_memory_path()) | {path: known}
-    try:
-        make_private_folder(data_folder())
-        write_private_file(_memory_path(), json.dumps(versions).encode())
-    except StorageFailed as error:
-        # A full disk is no reason to keep somebody from working; the next launch asks again.
-        warn(error.message)
-
-
-def _memory_path() -> str:
-    return os.path.join(data_folder(), "client.json")
-
-
-def _file_mark(path: str) -> list[int]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _read_json(path: str) -> dict[str, Any]:
@@ -430,6 +299,6 @@ def _read_json(path: str) -> dict[str, Any]:
 
 def _read_text(path: str) -> str:
     try:
-        return (credentials_file.read_regular_file(path, 64 * 1024 * 1024) or b"").decode("utf-8", "replace")
+        return (credentials_file.read_regular_file(path, 64 * 1024 * 1024) or b"").decode("utf-8-sig", "replace")
     except InvalidInput:
         return ""

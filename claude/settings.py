@@ -4,8 +4,6 @@ It reads them all (managed, --settings, local, project, user) and changes none. 
 settings file's `env` block says beats the environment, and its apiKeyHelper beats an injected token.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -15,6 +13,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..messages import InvalidInput, _, printable
+from . import json_text
 from .credentials_file import STORE_VARIABLE, read_regular_file
 from .variables import CREDENTIAL_VARIABLES, DESTINATION_VARIABLES, PROFILES_VARIABLE
 
@@ -24,7 +23,6 @@ _MANAGED_FOLDER = "/Library/Application Support/ClaudeCode" if sys.platform == "
 _COMMANDS = ("processWrapper", "proxyAuthHelper")
 _RIVALS = frozenset((*CREDENTIAL_VARIABLES, STORE_VARIABLE, PROFILES_VARIABLE))
 _LOGIN_RULES = ("forceLoginMethod", "forceLoginOrgUUID")
-_JSON_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
 
 class Setting(NamedTuple):
     """One key that counts, where it stands, and its value (never shown)."""
@@ -153,25 +151,12 @@ def settings_of_argument(value: str, cwd: str) -> dict[str, Any]:
 
 
 def line_of(text: str, keys: tuple[str, ...]) -> int:
-    """Return the line (from 1) on which the last key of a path into a JSON text stands, 0 when it is not there.
-
-    Of a doubled key the last counts, as for every JSON reader.
-    """
-    stack: list[str | None] = []
-    found, pending = 0, ("", 0)
-    for match in _JSON_PART.finditer(text):
-        part = match.group()
-        if part[0] == '"':
-            pending = (part, match.start())
-        elif part == ":" and stack:
-            stack[-1] = json.loads(pending[0], strict=False)
-            if tuple(stack) == keys:
-                found = text.count("\n", 0, pending[1]) + 1
-        elif part in "{[":
-            stack.append(None)
-        elif part in "}]" and stack:
-            stack.pop()
-    return found
+    """Return the line (from 1) on which the last key of a path into a JSON text stands, 0 when it is not there."""
+    try:
+        found = json_text.find(text, keys)
+    except (ValueError, RecursionError):
+        return 0
+    return text.count("\n", 0, found.begin) + 1 if found else 0
 
 
 def _sources(

@@ -1,4 +1,4 @@
-"""Owns Claude Code's two locks of a credentials store, which whoever changes the store must hold.
+"""Owns Claude Code's locks, which whoever changes a file of its must hold: how one is taken, kept, left and taken over.
 
 A lock is a folder. Names, order and ages were measured with Claude Code 2.1.197 and 2.1.330.
 """
@@ -15,16 +15,33 @@ from ..messages import StoreBusy, _, printable
 
 _STALE_SECONDS = 60.0
 _HEARTBEAT_SECONDS = 2.0
+# A file is written in milliseconds; whoever holds its lock for longer has been stopped, and a launch does not wait.
+_FILE_SECONDS = 3.0
 
 
 @contextmanager
 def locked(folder: str, *, wait_seconds: float = 12.0) -> Iterator[None]:
-    """Hold Claude Code's two locks of a store, in its order. Raises StoreBusy when they stay taken.
+    """Hold Claude Code's two locks of a store, in its order. Raises StoreBusy when they stay taken."""
+    paths = (os.path.join(folder, ".oauth_refresh.lock"), os.path.realpath(folder) + ".lock")
+    with _held(paths, _("Claude Code is refreshing this login right now"), wait_seconds):
+        yield
+
+
+@contextmanager
+def file_locked(path: str) -> Iterator[None]:
+    """Hold Claude Code's lock of one file of its. Raises StoreBusy when it stays taken."""
+    with _held((os.path.realpath(path) + ".lock",), _("Claude Code is writing this file right now"), _FILE_SECONDS):
+        yield
+
+
+@contextmanager
+def _held(paths: tuple[str, ...], busy: str, wait_seconds: float) -> Iterator[None]:
+    """Hold these locks, in this order. Raises StoreBusy with the sentence `busy` when one stays taken.
 
     A lock is a folder: made to acquire, touched every two seconds to stay ours, removed to release. One that nobody
     has touched for a minute belonged to a process that is gone.
     """
-    # Only a refresh of a shared login takes these locks; launching must not pay for the import.
+    # Only a refresh of a shared login and the first use of a key take locks; launching must not pay for the import.
     import threading
 
     deadline = time.monotonic() + wait_seconds
@@ -39,8 +56,8 @@ def locked(folder: str, *, wait_seconds: float = 12.0) -> Iterator[None]:
     heartbeat = threading.Thread(target=keep_alive, name="store lock", daemon=True)
     heartbeat.start()
     try:
-        for path in (os.path.join(folder, ".oauth_refresh.lock"), os.path.realpath(folder) + ".lock"):
-            held.append(_acquire(path, deadline))
+        for path in paths:
+            held.append(_acquire(path, deadline, busy))
         yield
     finally:
         done.set()
@@ -82,7 +99,7 @@ def _mark(path: str) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _acquire(path: str, deadline: float) -> _Lock:
+def _acquire(path: str, deadline: float, busy: str) -> _Lock:
     while True:
         try:
             os.mkdir(path)
@@ -93,10 +110,7 @@ def _acquire(path: str, deadline: float) -> _Lock:
             reason = error.strerror or str(error)
             raise StoreBusy(_("cannot lock {path}: {reason}", path=printable(path), reason=reason)) from error
         if time.monotonic() > deadline:
-            raise StoreBusy(
-                _("Claude Code is refreshing this login right now ({path})", path=printable(path)),
-                _("try again in a minute"),
-            )
+            raise StoreBusy(f"{busy} ({printable(path)})", _("try again in a minute"))
         if not removed:
             time.sleep(0.1)
 

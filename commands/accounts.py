@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import db
-from ..accounts import clocks, sessions as running_sessions, usage
+from ..accounts import clocks, durable_store, sessions as running_sessions, usage
 from ..accounts.clocks import time_left
-from ..accounts.rows import now_ms
-from ..messages import AccountsError, InvalidInput, _, plural, printable, say, warn
+from ..accounts.rows import checked_secret, now_ms
+from ..messages import AccountsError, InvalidInput, _, printable, say, warn
 from .console import add_command, confirmed, keep_aliases_current, read_secret
 from .tables import coloured, table
 
@@ -57,6 +57,9 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("name", metavar=_("NAME"))
     parser.add_argument("--yes", "-y", action="store_true", help=_("do not ask"))
+    parser.add_argument(
+        "--force", action="store_true", help=_("even if sessions run, or perhaps do elsewhere, on the login that goes")
+    )
     parser.set_defaults(run=remove)
 
 
@@ -80,6 +83,7 @@ def _register_add(subparsers: Subparsers) -> None:
         help=_("with --oauth: a token of `claude setup-token`; - reads it from standard input"),
     )
     parser.add_argument("--durable", action="store_true", help=_("with --oauth: sessions renew their login themselves"))
+    _add_approve(parser)
     parser.set_defaults(run=add)
 
 
@@ -88,7 +92,9 @@ def _register_update(subparsers: Subparsers) -> None:
         subparsers,
         "update",
         help=_("replace an account's API key or setup token, or the way its sessions get their login"),
-        example="claude-accounts update work --key -\nclaude-accounts update client --durable",
+        example="claude-accounts update work --key -\n"
+        "claude-accounts update work --approve\n"
+        "claude-accounts update client --durable",
     )
     parser.add_argument("name", metavar=_("NAME"))
     which = parser.add_mutually_exclusive_group()
@@ -98,8 +104,19 @@ def _register_update(subparsers: Subparsers) -> None:
         "--durable", action="store_true", help=_("sessions renew their login themselves, in a private store")
     )
     which.add_argument("--injected", action="store_true", help=_("sessions get one access token, as long as it lasts"))
+    which.add_argument("--allow-host", metavar=_("HOST"), help=_("a project may send the credential to this host"))
+    which.add_argument("--forbid-host", metavar=_("HOST"), help=_("a project may no longer send it there"))
     parser.add_argument("--force", action="store_true", help=_("with --injected: even while sessions are running"))
+    _add_approve(parser)
     parser.set_defaults(run=update)
+
+
+def _add_approve(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--approve", action="store_true", default=None, help=_("claude may use the API key without asking")
+    )
+    which.add_argument("--no-approve", action="store_false", dest="approve", help=_("claude asks about the API key"))
 
 
 def add(arguments: argparse.Namespace) -> None:
@@ -111,6 +128,8 @@ def add(arguments: argparse.Namespace) -> None:
             _("--durable belongs to a login: --oauth without --token"),
             f"claude-accounts login --durable {printable(arguments.name)}",
         )
+    if arguments.oauth and arguments.approve is not None:
+        _refuse_approve(db.clean_name(arguments.name))
     name = db.clean_name(arguments.name)
     # A key is asked for only when there will be an account to hold it.
     db.refuse_taken_name(name)
@@ -122,9 +141,9 @@ def add(arguments: argparse.Namespace) -> None:
         if arguments.durable:
             account = db.set_durable(account.id, True)
     else:
-        account = db.add_account(
-            name, db.API_KEY, api_key=read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
-        )
+        key = read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
+        approve = _may_be_used(key) if arguments.approve is None else arguments.approve
+        account = db.add_account(name, db.API_KEY, api_key=key, approve_key=approve)
     keep_aliases_current()
     kind = "OAuth" if account.auth_type == db.OAUTH else _("API key")
     say(_("✓ Account {name} added ({kind})", name=name, kind=kind))
@@ -137,15 +156,19 @@ def add(arguments: argparse.Namespace) -> None:
 def update(arguments: argparse.Namespace) -> None:
     """Replace the credential of an account that has one typed in."""
     account = db.find_account(arguments.name)
+    if arguments.approve is not None and account.auth_type != db.API_KEY:
+        _refuse_approve(account.name)
     if arguments.durable or arguments.injected:
         return _change_way(account, arguments)
+    if arguments.allow_host is not None or arguments.forbid_host is not None:
+        return _change_hosts(account, arguments)
     if account.auth_type == db.API_KEY:
         if arguments.token is not None:
             raise InvalidInput(
                 _("{name} is {kind}", name=printable(account.name), kind=_("an API key account")),
                 f"claude-accounts update {printable(account.name)} --key -",
             )
-        db.update_account(account.id, api_key=read_secret(arguments.key, _("API key (sk-ant-...): "), "--key"))
+        _update_key(account, arguments)
     elif arguments.key is not None:
         raise InvalidInput(
             _("{name} is {kind}", name=printable(account.name), kind=_("an OAuth account")),
@@ -157,6 +180,40 @@ def update(arguments: argparse.Namespace) -> None:
     say(_("✓ Account {name} updated", name=printable(account.name)))
 
 
+def _change_hosts(account: db.Account, arguments: argparse.Namespace) -> None:
+    allowed = arguments.allow_host is not None
+    account = db.allow_host(account.id, arguments.allow_host if allowed else arguments.forbid_host, allowed)
+    hosts, name = ", ".join(account.allowed_hosts) or _("none"), printable(account.name)
+    say(_("✓ Hosts that a project may send the credential of {name} to: {hosts}", name=name, hosts=hosts))
+
+
+def _update_key(account: db.Account, arguments: argparse.Namespace) -> None:
+    """Replace the key, or with `--approve` alone only say whether claude may use it without asking."""
+    if arguments.approve is not None and arguments.key is None:
+        db.update_account(account.id, approve_key=arguments.approve)
+        return
+    key = read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
+    approve = arguments.approve
+    if approve is None and not account.approve_key:
+        # Without a terminal it stays as it was.
+        approve = _may_be_used(key)
+    db.update_account(account.id, api_key=key, approve_key=approve)
+
+
+def _may_be_used(key: str) -> bool:
+    """Ask whether claude may use this key without its own question; without a terminal it may not."""
+    # A key that is none is refused at once, not after a question about it.
+    checked_secret(key, "api_key", db.API_KEY)
+    return confirmed(_("May Claude Code use this key without asking again?"), default=True)
+
+
+def _refuse_approve(name: str) -> NoReturn:
+    raise InvalidInput(
+        _("{name} is {kind}", name=printable(name), kind=_("an OAuth account")),
+        _("--approve and --no-approve belong to an API key"),
+    )
+
+
 def _change_way(account: db.Account, arguments: argparse.Namespace) -> None:
     """Switch between a login that sessions renew themselves and a token that is injected into each."""
     name = printable(account.name)
@@ -165,6 +222,9 @@ def _change_way(account: db.Account, arguments: argparse.Namespace) -> None:
     db.set_durable(account.id, arguments.durable)
     if arguments.durable:
         say(_("✓ Sessions of {name} renew their login themselves from now on", name=name))
+        copied = "" if account.durable else durable_store.sign_ins_text(account.id)
+        if copied:
+            say(copied)
     else:
         say(_("✓ Sessions of {name} get an access token from now on", name=name))
 
@@ -222,6 +282,10 @@ def status(arguments: argparse.Namespace) -> None:
         (_("Credential"), account.masked_key or "-"),
         (_("Status"), _status_word(account)),
     ]
+    if account.auth_type == db.API_KEY:
+        lines.append((_("Claude asks about the key"), _("no") if account.approve_key else _("yes")))
+    if account.allowed_hosts:
+        lines.append((_("A project may send it to"), ", ".join(account.allowed_hosts)))
     if account.expires_at:
         renewed = " " + _("(renewed by itself)") if account.durable else ""
         lines.append((_("Expires in"), time_left(account.expires_at) + renewed))
@@ -255,18 +319,13 @@ def remove(arguments: argparse.Namespace) -> None:
     """Remove the account after a yes; without a terminal only `--yes` counts."""
     account = db.find_account(arguments.name)
     name = printable(account.name)
+    if not arguments.force:
+        running_sessions.refuse_while_running(account, removing=True)
     if not arguments.yes and not confirmed(_("Remove account {name} and its credential?", name=name)):
         raise AccountsError(_("{name} was not removed", name=name), f"claude-accounts remove --yes {name}")
     sessions = running_sessions.listed(account.id)
     if sessions:
-        warn(
-            plural(
-                "{count} session of {name} is still running",
-                "{count} sessions of {name} are still running",
-                len(sessions),
-                name=name,
-            )
-        )
+        warn(running_sessions.running_text(account.name, sessions))
     db.delete_account(account.id)
     keep_aliases_current()
     say(_("✓ Account {name} removed", name=name))
@@ -285,7 +344,9 @@ def _as_json(account: db.Account, limits: list[usage.Usage]) -> dict[str, object
 def _cells(account: db.Account) -> list[str]:
     kind = "oauth" if account.auth_type == db.OAUTH else "api_key"
     if account.durable:
-        kind = _("durable")
+        kind += " " + _("durable")
+    elif account.has_refresh:
+        kind += " " + _("injected")
     token_ends = time_left(account.expires_at) if account.expires_at else "-"
     if account.durable and account.status() != "needs_login":
         token_ends = _("renews itself")

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .. import db
-from ..messages import AccountsError, InvalidInput, _, plural, printable, say
+from ..messages import AccountsError, InvalidInput, _, plural, printable, say, warn
 from ..system.private_files import write_private_file
 from .console import add_command, confirmed, keep_aliases_current
 
@@ -53,6 +53,8 @@ def export_all(arguments: argparse.Namespace) -> None:
     if to_terminal and not arguments.yes and not confirmed(_("Print all credentials in clear on this terminal?")):
         raise AccountsError(_("nothing was exported"), "claude-accounts export --output accounts.json")
     accounts = db.export_accounts(refresh_tokens=not arguments.no_refresh_tokens)
+    for behind in accounts.behind:
+        warn(behind.told())
     text = json.dumps(accounts, indent=2) + "\n"
     if not arguments.output:
         sys.stdout.write(text)

@@ -1,10 +1,10 @@
-"""The command that finds what is wrong before a launch does: doctor. It changes nothing and shows no secret."""
+"""The command that finds what is wrong before a launch does: doctor. It shows no secret, and changes nothing: it only
+takes over what sessions have renewed of their logins, as every look does that may write."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import stat
 import time
@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import db
 from ..accounts import durable_store, storage
 from ..accounts.clocks import time_left
-from ..claude import credentials_file, program as claude_code, settings as claude_settings
+from ..claude import client, credentials_file, finding, program as claude_code, settings as claude_settings
 from ..install import aliases as shell_aliases, rc_files
-from ..messages import AccountsError, _, plural, printable
-from ..system import programs
+from ..messages import AccountsError, StorageFailed, StoreBusy, _, plural, printable
 from ..system.folders import data_folder
 from .console import add_command
 from .tables import coloured
@@ -131,12 +130,19 @@ def _key() -> Iterator[Check]:
 
 
 def _claude() -> Iterator[Check]:
-    program = claude_code.find_claude(os.environ)
+    program, on_path, passed = finding.find(os.environ)
+    for path, reason in passed:
+        yield Check("claude", "warn", _("{path} is passed over: {reason}", path=printable(path), reason=reason))
+    if not on_path:
+        folder = os.path.dirname(program)
+        message = _("{path} is used, and PATH does not name its folder", path=printable(program))
+        yield Check("claude", "warn", message, f'export PATH={shlex.quote(printable(folder))}:"$PATH"')
     # Asked here and now: what a launch remembers of it would be written down.
-    quiet = {name: value for name, value in os.environ.items() if name not in claude_code.RIVAL_VARIABLES}
-    output = programs.run([program, "--version"], quiet, seconds=10)[1].decode("utf-8", "replace")
-    match = re.search(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", output)
-    version = tuple(map(int, match.groups())) if match else None
+    found = client.ask(program, os.environ)
+    version = found.version
+    if version is None and not found.is_claude_code:
+        yield Check("claude", "warn", _("{path} does not say that it is Claude Code", path=printable(program)))
+        return
     if version is None:
         yield Check("claude", "warn", _("{path} does not tell its version", path=printable(program)))
         return
@@ -144,6 +150,14 @@ def _claude() -> Iterator[Check]:
     if version < claude_code.FIRST_WITHOUT_FALLBACK:
         message = _("{version} falls back to another login when a token is refused", version=shown)
         yield Check("claude", "warn", message, "claude update")
+    elif version > client.NEWEST_TRIED:
+        newest = ".".join(map(str, client.NEWEST_TRIED))
+        message = _(
+            "{version} is newer than the newest that was tried with this program, {newest}",
+            version=shown,
+            newest=newest,
+        )
+        yield Check("claude", "warn", message, _("a newer version of this program may know it: git pull"))
     else:
         yield Check("claude", "ok", shown)
 
@@ -196,14 +210,26 @@ def _store() -> Iterator[Check]:
 def _stores() -> Iterator[Check]:
     durable = [account for account in db.list_accounts() if account.durable and account.has_refresh]
     for account in durable:
-        # What is wrong with one is told by _guarded, with its path, by the same words as at a launch.
-        if credentials_file.read_tokens(durable_store.folder_of(account.id)) is None and not account.login_ended:
-            name = printable(account.name)
-            message = _("the store of {name} holds no login; the next launch makes it anew", name=name)
-            yield Check("stores", "warn", message)
+        yield from _own_store(account)
     if durable:
         counted = plural("{count} durable account", "{count} durable accounts", len(durable))
         yield Check("stores", "ok", counted)
+
+
+def _own_store(account: db.Account) -> Iterator[Check]:
+    name = printable(account.name)
+    try:
+        if account.login_ended:
+            return
+        if credentials_file.read_tokens(durable_store.folder_of(account.id)) is None:
+            message = _("the store of {name} holds no login; the next launch makes it anew", name=name)
+            yield Check("stores", "warn", message)
+        elif db.bring_in_step(account.id, wait_seconds=1.0):
+            yield Check("stores", "ok", _("{name}: took over what its sessions have renewed", name=name))
+    except (StoreBusy, StorageFailed) as error:
+        yield Check("stores", "warn", db.Behind(account.name, error).told(), error.hint)
+    except AccountsError as error:
+        yield Check("stores", "fail", error.message, error.hint)
 
 
 def _tokens() -> Iterator[Check]:

@@ -131,7 +131,7 @@ def limit_text(each: usage.Usage, now: int) -> str:
 
 
 def sessions(arguments: argparse.Namespace) -> None:
-    """Print the sessions that run now."""
+    """Print the sessions that run now, or perhaps do where they cannot be seen from here."""
     # The status line, which comes after every answer, needs none of these.
     from ..claude import credentials_file
     from ..launch import pins
@@ -157,12 +157,18 @@ def sessions(arguments: argparse.Namespace) -> None:
             printable(each.account_name),
             printable(each.folder),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(each.since / 1000)),
-            {running_sessions.WEB: _("web"), running_sessions.BACKGROUND: _("background")}.get(each.origin, _("shell")),
+            _started_from(each),
             time_left(each.token_ends) if each.token_ends else "-",
         ]
         for each in found
     ]
     print(table(header, rows))
+
+
+def _started_from(session: running_sessions.Session) -> str:
+    origins = {running_sessions.WEB: _("web"), running_sessions.BACKGROUND: _("background")}
+    origin = origins.get(session.origin, _("shell"))
+    return ", ".join(part for part in (origin, running_sessions.perhaps_text(session)) if part)
 
 
 def bind(arguments: argparse.Namespace) -> None:

@@ -76,12 +76,12 @@ def _launch(name: str | None, arguments: list[str], *, force: bool) -> NoReturn:
             _("name one: claude-accounts launch NAME; or bind the folder: claude-accounts bind NAME"),
         )
     try:
-        launch, stored = plan(chosen, arguments, cwd=cwd, environ=os.environ, force=force)
+        launch, stored = plan(chosen, arguments, cwd=cwd, environ=os.environ, force=force, ask=confirmed)
     except BoundElsewhere as error:
         name = printable(chosen.stored.name)
         if not confirmed(_("{problem}. Go on as {name}?", problem=error.message, name=name)):
             raise
-        launch, stored = plan(chosen, arguments, cwd=cwd, environ=os.environ, anywhere=True)
+        launch, stored = plan(chosen, arguments, cwd=cwd, environ=os.environ, anywhere=True, ask=confirmed)
     config_folder = credentials_file.config_folder(launch.env)
     pins.sweep(config_folder)
     pin = pins.place(launch)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .. import db
-from ..accounts import sessions as running_sessions
+from ..accounts import durable_store, sessions as running_sessions
 from ..accounts.clocks import time_left
 from ..claude import credentials_file, private_login, program as claude_code
 from ..messages import AccountsError, InvalidInput, NotFound, _, plural, printable, say
@@ -75,6 +75,9 @@ def login(arguments: argparse.Namespace) -> None:
         raise
     keep_aliases_current()
     _describe_login(account, private)
+    copied = durable_store.sign_ins_text(account.id) if durable and not (existing and existing.durable) else ""
+    if copied:
+        say(copied)
 
 
 def _wants_durable(

@@ -1,11 +1,13 @@
 """Owns which sockets are open and for whom: closes them at sign-out, tells them that the accounts have changed.
 
-It knows no account and no terminal; who may open a socket is decided by sign_in.py.
+While there are any, what sessions renew of their logins is taken over too. It knows no account and no terminal; who may
+open a socket is decided by sign_in.py.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -16,8 +18,8 @@ from flask_socketio import SocketIO
 from werkzeug.http import parse_cookie
 
 from .. import db
-from ..accounts import sessions as running_sessions
-from ..messages import StorageFailed, _, warn
+from ..accounts import durable_store, sessions as running_sessions
+from ..messages import StorageFailed, StoreBusy, _, warn
 from . import sign_in
 from .origin import SOCKET_PATH
 
@@ -46,6 +48,9 @@ class LiveUpdates:
         self._thread: threading.Thread | None = None
         self._looks = 0
         self._sessions: list[tuple[int, int]] = []
+        self._stores = ""
+        self._taking_over: threading.Thread | None = None
+        self._told: set[str] = set()
 
     def opened(self, sid: str, owner: str) -> None:
         """Note a signed-in socket: `owner` is the hash of its session, or "" for the API token."""
@@ -113,6 +118,7 @@ class LiveUpdates:
         while True:
             try:
                 mark = self._tell_changes(mark)
+                self._take_over_renewed()
             except StorageFailed as error:
                 warn(error.message)
                 self._wake.wait(30)
@@ -143,6 +149,31 @@ class LiveUpdates:
             owners = {owner for owner, _engine_id in self._owners.values()}
         self.close_of(owners - live)
         return mark
+
+    def _take_over_renewed(self) -> None:
+        """See to it that the database holds what sessions have made of their logins; waits for nobody."""
+        stores = durable_store.marks()
+        # The Keychain may ask its owner before it answers: no look of ours may cause that.
+        if stores == self._stores or sys.platform == "darwin":
+            return
+        if self._taking_over is None or not self._taking_over.is_alive():
+            self._stores = stores
+            self._taking_over = threading.Thread(target=self._bring_in_step, name="durable-logins", daemon=True)
+            self._taking_over.start()
+
+    def _bring_in_step(self) -> None:
+        behind: list[db.Behind] = []
+        try:
+            behind = db.bring_all_in_step()
+            told = {each.told() for each in behind}
+        except StorageFailed as error:
+            told = {error.message}
+        for text in sorted(told - self._told):
+            warn(text)
+        self._told = told
+        if any(isinstance(each.error, StoreBusy) for each in behind):
+            # A session holds its store while it renews the login, and writes before it lets go.
+            self._stores = ""
 
     def _forget_closed(self) -> None:
         # The event of a closing socket belongs to the terminals, and there is room for one handler only.

@@ -14,6 +14,10 @@ Schema = Mapping[str, Any]
 
 TEXT: Schema = {"type": "string"}
 FLAG: Schema = {"type": "boolean"}
+APPROVE: Schema = {
+    "type": "boolean",
+    "description": "Whether a launch may tell Claude Code to use the API key without asking.",
+}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Epoch milliseconds; 0 is unknown or never."}
 _STATUS: Schema = {"type": "string", "enum": ["valid", "expired", "needs_login"]}
@@ -67,10 +71,19 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         }
     ),
     "NewAccount": _object(
-        {"name": TEXT, "auth_type": _AUTH_TYPE, "api_key": _nullable(TEXT), **_TOKENS}, ("name", "auth_type")
+        {"name": TEXT, "auth_type": _AUTH_TYPE, "api_key": _nullable(TEXT), **_TOKENS, "approve_key": APPROVE},
+        ("name", "auth_type"),
     ),
     "AccountChange": _object(
-        {"name": TEXT, "auth_type": _AUTH_TYPE, "api_key": TEXT, **_TOKENS, "durable": FLAG, "force": FLAG}
+        {
+            "name": TEXT,
+            "auth_type": _AUTH_TYPE,
+            "api_key": TEXT,
+            **_TOKENS,
+            "durable": FLAG,
+            "force": FLAG,
+            "approve_key": APPROVE,
+        }
     ),
     "Added": _whole({"id": TEXT, "name": TEXT}),
     "Account": _whole(
@@ -91,6 +104,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "created_at": TEXT,
             "last_used": _nullable(TEXT),
             "durable": FLAG,
+            "approve_key": APPROVE,
+            "allowed_hosts": {"type": "array", "items": TEXT},
             "ends_at": MOMENT,
             "ends_kind": {"type": "string", "enum": ["login", "token", "none"]},
             "urgency": {"type": "string", "enum": ["", "soon", "urgent", "over"]},
@@ -104,8 +119,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "account_name": TEXT,
             "folder": TEXT,
             "since": MOMENT,
-            "origin": {"type": "string", "enum": ["shell", "web"]},
+            "origin": {"type": "string", "enum": ["shell", "web", "background"]},
             "token_ends": MOMENT,
+            "state": {"type": "string", "enum": ["running", "perhaps"]},
+            "elsewhere": {"type": "string", "enum": ["", "container", "machine"]},
         }
     ),
     "Folder": _object({"folder": TEXT}, ("folder",)),

@@ -13,6 +13,7 @@ from ..accounts import durable_store, rows as account_rows
 from ..accounts.rows import VARIABLES
 from ..claude import credentials_file, settings as claude_settings
 from ..claude.program import ACCOUNT_MARKER, RIVAL_VARIABLES
+from ..claude.variables import PROFILES_VARIABLE
 from ..messages import AccountsError, NotFound, _, printable
 
 
@@ -79,6 +80,10 @@ def _in_live_store(environ: Mapping[str, str], overrides: tuple[str, ...]) -> Id
 
 def _overrides(environ: Mapping[str, str], cwd: str, variable: str) -> tuple[str, ...]:
     settings = claude_settings.read_settings(cwd=cwd, environ=environ, arguments=[])
-    found = [rival.place() for rival in claude_settings.find_rivals(settings, variable, environ.get(variable, ""))]
+    rivals = claude_settings.find_rivals(settings, variable, environ.get(variable, ""))
+    if credentials_file.is_ours(environ.get(PROFILES_VARIABLE, "")):
+        # Inside a session that is pinned.
+        rivals = [rival for rival in rivals if not claude_settings.can_be_set_aside(rival)]
+    found = [rival.place() for rival in rivals]
     others = sorted(name for name in RIVAL_VARIABLES if environ.get(name) and name != variable and name in _IN_ORDER)
     return (*found, *(_("the variable {variable}", variable=name) for name in others))

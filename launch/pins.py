@@ -6,10 +6,7 @@ The program inherits a lock on its file, so whoever gets the lock knows that the
 What the pin says is claude/pin.py's.
 """
 
-from __future__ import annotations
-
 import fcntl
-import hashlib
 import os
 import re
 import sys
@@ -180,10 +177,9 @@ def _folder() -> str:
 
 def _candidates() -> list[str]:
     """Return the folders that pins may lie in, the best first: on memory disks, then in the data folder."""
-    # Two data folders of one user have a folder each.
-    name = "claude-accounts-" + hashlib.sha256(os.fsencode(data_folder())).hexdigest()[:12]
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    places = [os.path.join(runtime, name), f"/dev/shm/{name}-{os.getuid()}"]  # noqa: S108 - made private, owner looked at
+    shared = f"/dev/shm/claude-accounts-{os.getuid()}"  # noqa: S108 - made private, and its owner looked at
+    places = [os.path.join(runtime, "claude-accounts"), shared]
     return [*(place for place in places if _is_in_memory(os.path.dirname(place))), os.path.join(data_folder(), "pins")]
 
 

@@ -3,14 +3,13 @@
 The command line and the web terminal both go through here; neither starts anything that was not planned by it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .. import db
 from ..accounts import clocks
-from ..claude import program as claude_code
+from ..accounts.rows import account_of
+from ..claude import client, program as claude_code
 from ..messages import Conflict, _, printable
 
 
@@ -29,9 +28,11 @@ def plan(
     environ: Mapping[str, str],
     force: bool = False,
     anywhere: bool = False,
+    ask: Callable[[str], bool] | None = None,
 ) -> Plan:
     """Return what to start for this account in `cwd`, its tokens refreshed when they are about to end.
 
+    `ask` puts a question with a yes or a no to whoever launches; without it nobody is there to be asked.
     Raises ClaudeMissing before anything is spent, BoundElsewhere (unless `force` or `anywhere`) in a folder that
     belongs to another account, RivalCredential (unless `force`) when Claude Code would use another credential, and what
     db.injected and db.durable raise.
@@ -40,7 +41,7 @@ def plan(
     if not (force or anywhere):
         _refuse_foreign_folder(chosen)
     notices = []
-    if chosen.stored.durable and claude_code.honours_own_store(program, environ):
+    if chosen.stored.durable and client.honours_own_store(program, environ, cwd):
         credential, stored = db.durable(chosen.stored)
     else:
         credential, stored = db.injected(chosen.stored)
@@ -54,8 +55,10 @@ def plan(
         environ=environ,
         force=force,
         allowed_hosts=stored.allowed_hosts.split(),
+        approve=bool(stored.approve_key),
+        ask=ask,
     )
-    warning = clocks.warning(chosen._replace(stored=stored).account)
+    warning = clocks.warning(chosen.account if stored is chosen.stored else account_of(stored))
     if warning:
         notices.append("  " + warning)
     return Plan(launch._replace(notices=launch.notices + notices), stored)

@@ -5,43 +5,100 @@ It knows none of them by name, and is the only place where a process starts (ter
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Mapping
-from typing import NoReturn
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 from ..messages import AccountsError, _, printable
 
+if TYPE_CHECKING:
+    from io import FileIO
 
-def find(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return the path of the program that a shell with this environment would start, or None."""
+_LOOK_SECONDS = 0.05
+_CLOSING_SECONDS = 0.002
+_SHELL = "/bin/sh"
+
+
+def find(name: str, environ: Mapping[str, str], cwd: str | None = None) -> str | None:
+    """Return the path of the program that a shell with this environment would start, or None.
+
+    A name with a slash is returned as it is. Everything else is found by its absolute path, `cwd` (the current folder)
+    being where relative entries of PATH count from; the current folder itself is never searched.
+    """
     if os.path.dirname(name):
         return name if _is_program(name) else None
-    for folder in environ.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(folder, name)
-        if _is_program(path):
-            return path
-    return None
+    paths = (os.path.join(folder, name) for folder in search_path(environ, cwd))
+    return next((path for path in paths if _is_program(path)), None)
+
+
+def search_path(environ: Mapping[str, str], cwd: str | None = None) -> Iterator[str]:
+    """Give the folders of PATH, absolute, without the empty or `.` entry that would start what lies around here."""
+    for entry in environ.get("PATH", os.defpath).split(os.pathsep):
+        folder = home_expanded(entry, environ)
+        if os.path.isabs(folder):
+            yield folder
+        elif folder and not folder.startswith("~"):
+            with suppress(FileNotFoundError):  # the current folder may be gone
+                here = cwd or os.getcwd()
+                folder = os.path.abspath(os.path.join(here, folder))
+                if os.path.realpath(folder) != os.path.realpath(here):
+                    yield folder
+
+
+def home_expanded(path: str, environ: Mapping[str, str]) -> str:
+    """Return a path with its leading `~` as this environment's home; it keeps the `~` where there is no such home."""
+    if path != "~" and not path.startswith("~/"):
+        return os.path.expanduser(path)
+    home = environ.get("HOME", "")
+    return home + path[1:] if os.path.isabs(home) else path
+
+
+def trouble(path: str) -> str:
+    """Return why what lies at a path cannot be started, the empty text when nothing is seen to be wrong."""
+    if os.path.isdir(path):
+        return _("it is a folder")
+    if os.path.islink(path) and not os.path.exists(path):
+        return _("it is a link to {target}, which is not there", target=printable(os.readlink(path)))
+    if not os.path.isfile(path):
+        return _("it is not a plain file")
+    if not os.access(path, os.X_OK):
+        return _("it is not executable")
+    return _("it is empty") if os.path.getsize(path) == 0 else ""
 
 
 def run(
-    argv: list[str], environ: Mapping[str, str], *, stdin: bytes | None = None, seconds: float | None = None
+    argv: list[str],
+    environ: Mapping[str, str],
+    *,
+    stdin: bytes | None = None,
+    seconds: float | None = None,
+    cwd: str | None = None,
 ) -> tuple[int, bytes]:
-    """Run a program quietly to its end; return its exit code and standard output, (-1, b"") after `seconds`.
+    """Run a program quietly to its end, in `cwd`; return its exit code and standard output, (-1, b"") after `seconds`.
 
-    Raises AccountsError when it cannot be started.
+    What it has started is ended with it after that time; otherwise what it leaves running is not waited for. Raises
+    AccountsError when it cannot be started (in another folder: exit code 126 or 127).
     """
-    # No launch waits for another program as a rule; only what must do so pays for this import.
-    import subprocess
-
-    try:
-        finished = subprocess.run(  # noqa: S603 - an argument list, no shell
-            argv, env=dict(environ), input=stdin or b"", capture_output=True, timeout=seconds
-        )
-    except subprocess.TimeoutExpired:
-        return -1, b""
-    except OSError as error:
-        raise cannot_start(argv[0], error) from error
-    return finished.returncode, finished.stdout
+    # Not subprocess: a launch may have to ask a shim for its version, and that import would take a tenth of it.
+    theirs, ours = os.pipe()
+    back, out = os.pipe()
+    with open(ours, "wb", 0) as writer, open(back, "rb", 0) as reader:
+        try:
+            child = _spawn(_within(argv, cwd), environ, stdin=theirs, stdout=out)
+        finally:
+            os.close(theirs)
+            os.close(out)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        status, output = None, bytearray()
+        try:
+            status = _converse(child, writer, reader, stdin or b"", output, deadline)
+        finally:
+            if status is None:
+                _end_group(child)
+    return (-1, b"") if status is None else (os.waitstatus_to_exitcode(status), bytes(output))
 
 
 def run_on_terminal(argv: list[str], environ: Mapping[str, str]) -> int:
@@ -49,7 +106,7 @@ def run_on_terminal(argv: list[str], environ: Mapping[str, str]) -> int:
 
     Ctrl-C is the program's: this process waits until it has ended.
     """
-    import signal  # only a private login runs something on the terminal and goes on afterwards
+    import signal  # its enumerations would be a fiftieth of every launch, which needs none of them
 
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -64,7 +121,12 @@ def run_on_terminal(argv: list[str], environ: Mapping[str, str]) -> int:
 def become(program: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn:
     """Replace this process by the program. Raises AccountsError when that cannot be."""
     try:
-        os.execve(program, argv, dict(environ))  # noqa: S606 - an argument list, no shell
+        try:
+            os.execve(program, argv, dict(environ))  # noqa: S606 - an argument list, no shell
+        except OSError as error:
+            if not _is_shell_script(program, error):
+                raise
+            os.execve(_SHELL, ["sh", program, *argv[1:]], dict(environ))  # noqa: S606
     except OSError as error:
         raise cannot_start(program, error) from error
 
@@ -72,8 +134,124 @@ def become(program: str, argv: list[str], environ: Mapping[str, str]) -> NoRetur
 def cannot_start(program: str, error: OSError) -> AccountsError:
     """Return the one sentence for a program that did not start."""
     reason = error.strerror or str(error)
+    if error.errno == errno.ENOEXEC:
+        reason = _("it is empty") if not _first_bytes(program) else _("it was made for another kind of machine")
+    elif error.errno == errno.ENOENT and _first_bytes(program).startswith(b"#!"):
+        interpreter = os.fsdecode(_first_bytes(program)[2:].splitlines()[0].strip().split(b" ")[0])
+        reason = _("its interpreter {path} is not there", path=printable(interpreter))
     return AccountsError(_("cannot start {program}: {reason}", program=printable(program), reason=reason))
+
+
+def _within(argv: list[str], cwd: str | None) -> list[str]:
+    """Return what to start so that a program runs in a folder: posix_spawn cannot change it, a shell can."""
+    with suppress(FileNotFoundError):
+        if cwd is None or cwd == os.getcwd():
+            return argv
+    return [_SHELL, "-c", 'cd -- "$1" && shift && exec "$@"', "sh", cwd or os.sep, *argv]
+
+
+def _spawn(argv: list[str], environ: Mapping[str, str], *, stdin: int, stdout: int) -> int:
+    """Start a program in a process group of its own and return its id. Raises AccountsError."""
+    from signal import SIGPIPE, SIGXFSZ  # as above
+
+    # Python has these ignored, and its children would inherit that.
+    reset = (SIGPIPE, SIGXFSZ)
+    actions = [
+        (os.POSIX_SPAWN_DUP2, stdin, 0),
+        (os.POSIX_SPAWN_DUP2, stdout, 1),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+    ]
+
+    def start(program: str, argv: list[str]) -> int:
+        return os.posix_spawn(program, argv, dict(environ), file_actions=actions, setpgroup=0, setsigdef=reset)
+
+    try:
+        try:
+            return start(argv[0], argv)
+        except OSError as error:
+            if not _is_shell_script(argv[0], error):
+                raise
+            return start(_SHELL, ["sh", *argv])
+    except OSError as error:
+        raise cannot_start(argv[0], error) from error
+
+
+def _converse(
+    child: int, writer: FileIO, reader: FileIO, stdin: bytes, said: bytearray, deadline: float | None
+) -> int | None:
+    """Write to a program and add what it says to `said` until it ends; return its wait status, None when too late."""
+    import select
+
+    poll, left, pause = select.poll(), memoryview(stdin), _LOOK_SECONDS
+    for file, event in ((reader, select.POLLIN), (writer, select.POLLOUT)):
+        os.set_blocking(file.fileno(), False)
+        poll.register(file, event)
+    writing, status = writer.fileno(), None
+    while status is None and (deadline is None or time.monotonic() < deadline):
+        for descriptor, _event in poll.poll(pause * 1000):
+            if descriptor == writing:
+                left = _write_some(writer, left)
+                if not left:
+                    poll.unregister(writing)
+                    writer.close()
+            elif not _read_some(reader, said):
+                poll.unregister(descriptor)
+                # It has closed its side, and so is about to end.
+                pause = _CLOSING_SECONDS
+        status = _status_of(child)
+    while status is not None and _read_some(reader, said):
+        continue
+    return status
+
+
+def _write_some(writer: FileIO, left: memoryview) -> memoryview:
+    """Return what is still to be written; nothing is when the program does not read any more."""
+    try:
+        return left[writer.write(left) or 0 :]
+    except BrokenPipeError:
+        return left[:0]
+
+
+def _read_some(reader: FileIO, said: bytearray) -> bool:
+    """Add what is there to read, and tell whether there was anything."""
+    data = reader.read(65536)
+    said += data or b""
+    return bool(data)
+
+
+def _status_of(child: int) -> int | None:
+    """Return the wait status of a child that has ended, None while it runs."""
+    try:
+        ended, status = os.waitpid(child, os.WNOHANG)
+    except ChildProcessError:
+        # Whoever started us has the system reap our children; how they end is not known then.
+        return 0
+    return status if ended else None
+
+
+def _end_group(child: int) -> None:
+    from signal import SIGKILL  # as above
+
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(child, 0)
 
 
 def _is_program(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def _is_shell_script(path: str, error: OSError) -> bool:
+    """Tell whether the system did not start a file because it is a script without a first line, which a shell runs."""
+    head = _first_bytes(path) if error.errno == errno.ENOEXEC else b""
+    return head != b"" and b"\0" not in head
+
+
+def _first_bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(256)
+    except OSError:
+        # Whatever may be started need not be readable.
+        return b""

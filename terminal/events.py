@@ -22,7 +22,7 @@ from typing import Any
 
 from .. import db
 from ..accounts import sessions as running_sessions
-from ..claude import credentials_file
+from ..claude import credentials_file, nesting
 from ..launch import pins
 from ..launch.plan import BoundElsewhere, Plan, plan
 from ..messages import LANGUAGES, AccountsError, InvalidInput, NotFound, _, printable, use_language
@@ -139,7 +139,9 @@ class TerminalEvents:
         plans: list[Plan] = []
 
         def make() -> Terminal:
-            plans.append(self._plan(chosen, arguments, cwd=cwd, environ=self._environ, **wishes))
+            # Whoever started the server, a session of Claude Code perhaps, is no concern of what runs in here.
+            environ = nesting.without(self._environ)
+            plans.append(self._plan(chosen, arguments, cwd=cwd, environ=environ, **wishes))
             return _start_pinned(plans[0], cwd, rows, cols)
 
         terminal = self.terminals.start(make)
@@ -322,6 +324,8 @@ class TerminalEvents:
             if self._list_changed.wait(_LOOK_SECONDS):
                 self._list_changed.clear()
                 self._server.emit("terminals_changed", {})
+                # What held the account of one that has ended is needed by nobody any more.
+                pins.sweep(credentials_file.config_folder(self._environ))
                 time.sleep(_TELL_LIST_SECONDS)
             with self._lock:
                 gone = {sid: connection for sid, connection in self._connections.items() if connection.is_closed}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -42,9 +44,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.delenv(variable)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    # What is kept on a memory disk is this test's own too.
+    runtime = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path)  # noqa: S108
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     # A request that another test made in this thread has chosen a language for itself.
     messages._chosen.set("")
     yield folder
+    shutil.rmtree(runtime, ignore_errors=True)
 
 
 @pytest.fixture
@@ -55,6 +61,11 @@ def program_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return folder
 
+
+# Asked for its version, a stand-in that goes on after this line says nothing: it does not call itself Claude Code.
+NAMELESS = '#!/bin/bash\n[ "$1" != --version ] || exit 0\n'
+# A stand-in that does.
+NAMED = "#!/bin/bash\n[ \"$1\" != --version ] || exec echo '2.1.332 (Claude Code)'\n"
 
 # Where the package managers of this machine keep what they fetched: an empty home of each test's own has nothing.
 _CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")

@@ -170,9 +170,12 @@ def launch(account_id: str) -> Response:
 
 @blueprint.get("/export")
 def export_accounts() -> Response:
-    """Return every account with its secrets in clear."""
+    """Return every account with its secrets in clear; a header names those whose tokens may have been replaced."""
     entries = db.export_accounts(refresh_tokens=request.args.get("refresh_tokens", "1") != "0")
     response = jsonify(entries)
+    if entries.behind:
+        # The array is what it always was; names are plain ASCII.
+        response.headers["X-Accounts-Behind"] = ", ".join(behind.name for behind in entries.behind)
     response.headers["Content-Disposition"] = 'attachment; filename="claude-accounts.json"'
     return response
 
@@ -215,7 +218,8 @@ def _accounts_changed() -> None:
 
 def _refuse_foreign_fields(values: dict[str, Any], auth_type: str) -> None:
     """Refuse an API key for an OAuth account, and tokens for an API key account, unless they are empty."""
-    foreign = ("access_token", "refresh_token", "expires_at") if auth_type == db.API_KEY else ("api_key",)
+    tokens = ("access_token", "refresh_token", "expires_at")
+    foreign = tokens if auth_type == db.API_KEY else ("api_key", "approve_key")
     for field in foreign:
         if values.pop(field, None):
             raise InvalidInput(_("{field} does not belong to this type of account", field=field), field=field)

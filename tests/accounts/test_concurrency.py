@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from conftest import PROJECT, Cli, assert_fails_cleanly, command_line, write_program
+from conftest import NAMELESS, PROJECT, Cli, assert_fails_cleanly, command_line, write_program
 from cryptography.fernet import Fernet
 from stored import KEY, earlier_database, expired_account, stored_pair
 from token_endpoint import TokenEndpoint, in_hours
@@ -90,7 +90,7 @@ def test_twenty_launches_of_an_expired_account_ask_once_and_all_work(
     endpoint: TokenEndpoint, program_folder: Path
 ) -> None:
     """CON-03, OAU-15: one request, twenty sessions with the new token."""
-    write_program(program_folder / "claude", '#!/bin/sh\necho "$CLAUDE_CODE_OAUTH_TOKEN"\n')
+    write_program(program_folder / "claude", NAMELESS + 'echo "$CLAUDE_CODE_OAUTH_TOKEN"\n')
     expired_account(endpoint)
     done = at_once(*(command_line("launch", "client") for _number in range(MANY)))
     assert [finished.returncode for finished in done] == [0] * MANY, done
@@ -110,7 +110,7 @@ def test_twenty_refreshes_send_no_spent_token_and_keep_the_newest_pair(endpoint:
 
 def test_commands_and_threads_together_spend_each_token_once(endpoint: TokenEndpoint, program_folder: Path) -> None:
     """CON-04, CON-05: what a server does in its threads beside what shells do."""
-    write_program(program_folder / "claude", '#!/bin/sh\necho "$CLAUDE_CODE_OAUTH_TOKEN"\n')
+    write_program(program_folder / "claude", NAMELESS + 'echo "$CLAUDE_CODE_OAUTH_TOKEN"\n')
     account = expired_account(endpoint)
     failures: list[BaseException] = []
 
@@ -170,8 +170,9 @@ def test_a_hanging_refresh_blocks_nobody_else(endpoint: TokenEndpoint, cli: Cli)
 def test_a_killed_holder_of_the_lock_keeps_nobody_waiting(endpoint: TokenEndpoint, cli: Cli) -> None:
     account = expired_account(endpoint)
     program = (
-        "import sys, db, login_refresh, account_rows\n"
-        "with login_refresh.login_lock(account_rows.reread(sys.argv[1])):\n"
+        "import sys, bare_names\n"
+        "refresh, rows = bare_names.member('accounts.refresh'), bare_names.member('accounts.rows')\n"
+        "with refresh.login_lock(rows.reread(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
     )

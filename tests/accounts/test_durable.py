@@ -399,7 +399,7 @@ def test_capture_inside_a_session_does_not_take_its_login(cli: Cli, client: db.A
 # Which claude can
 
 
-def test_client_that_looks_elsewhere_is_found_out_once_and_gets_a_token(
+def test_client_that_looks_elsewhere_is_found_out_and_gets_a_token(
     cli: Cli, endpoint: TokenEndpoint, client: db.Account, home: Path
 ) -> None:
     (home / ".claude").mkdir()
@@ -408,8 +408,9 @@ def test_client_that_looks_elsewhere_is_found_out_once_and_gets_a_token(
     launched = cli("launch", "client", env={"FAKE_IGNORES_OWN_STORE": "1"})
     assert launched.returncode == 0 and "keeps no login of its own" in launched.stderr
     assert launched.stdout.strip() == stored_pair()[0] and "own" not in launched.stdout
-    remembered = json.loads((home / ".claude-accounts" / "client.json").read_text())
-    assert [entry["own_store"] for entry in remembered.values()] == [False]
+    # It may be another one the next time.
+    assert not (home / ".claude-accounts" / "client.json").exists()
+    assert "keeps no login" not in cli("launch", "client").stderr
 
 
 def test_old_client_is_not_even_asked(cli: Cli, client: db.Account) -> None:
@@ -424,7 +425,7 @@ def test_old_client_is_not_even_asked(cli: Cli, client: db.Account) -> None:
         lambda home: (home / ".claude").mkdir(),
     ],
 )
-def test_answer_is_remembered_as_long_as_the_program_stays(
+def test_wrapper_is_asked_at_each_launch(
     cli: Cli, client: db.Account, home: Path, make: Callable[[Path], None], program_folder: Path
 ) -> None:
     make(home)
@@ -435,4 +436,5 @@ def test_answer_is_remembered_as_long_as_the_program_stays(
     )
     for _launch in range(3):
         assert cli("launch", "client").returncode == 0
-    assert counted.read_text() == "asked\n"
+    # What is remembered of Claude Code itself, which is no script, stands in test_client.py.
+    assert counted.read_text() == "asked\n" * 3

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Cli, assert_fails_cleanly, write_program
+from conftest import NAMELESS, Cli, assert_fails_cleanly, write_program
 from stored import expired_account, stored_pair
 from token_endpoint import TokenEndpoint, in_hours
 
@@ -75,7 +75,7 @@ def test_invalid_grant_ends_the_login_keeps_the_data_and_is_not_tried_again(
     endpoint: TokenEndpoint, cli: Cli, program_folder: Path
 ) -> None:
     """OAU-11, OAU-12"""
-    write_program(program_folder / "claude", "#!/bin/sh\n")
+    write_program(program_folder / "claude", NAMELESS)
     account = expired_account(endpoint)
     pair = stored_pair()
     endpoint.revoked.add("family")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROJECT, Cli, assert_fails_cleanly, command_line, write_program
+from conftest import NAMELESS, PROJECT, Cli, assert_fails_cleanly, command_line, write_program
 from hypothesis import given, strategies as st
 from stored import KEY, expired_account
 from test_prompts import person
@@ -143,7 +143,7 @@ def test_three_clocks_are_told_apart(cli: Cli, endpoint: TokenEndpoint, work: db
 def test_an_end_is_warned_of_at_three_days_and_one(
     cli: Cli, endpoint: TokenEndpoint, program_folder: Path, hours: int, urgency: str
 ) -> None:
-    write_program(program_folder / "claude", "#!/bin/sh\n")
+    write_program(program_folder / "claude", NAMELESS)
     expired_account(endpoint)
     account = set_ends("client", expires_at=in_hours(2), login_expires_at=in_hours(hours))
     assert clocks.urgency(account) == urgency
@@ -176,7 +176,7 @@ def test_no_text_breaks_a_span(text: str) -> None:
 
 
 def test_whoami_in_a_launched_session(cli: Cli, work: db.Account, program_folder: Path) -> None:
-    write_program(program_folder / "claude", f"#!/bin/sh\nexec {' '.join(command_line('whoami'))}\n")
+    write_program(program_folder / "claude", NAMELESS + f"exec {' '.join(command_line('whoami'))}\n")
     told = cli("launch", "work")
     assert told.returncode == 0
     assert "Account: work" in told.stdout and "ANTHROPIC_API_KEY" in told.stdout and KEY not in told.stdout
@@ -349,7 +349,7 @@ def test_status_line_is_set_only_after_a_yes(home: Path, keys: str, done: bool) 
 @pytest.fixture
 def project(tmp_path: Path, work: db.Account, program_folder: Path) -> Path:
     """Return a folder inside one that is bound to `work`; a second account `other` is there too."""
-    write_program(program_folder / "claude", '#!/bin/sh\necho "$CLAUDE_ACCOUNT" "$@"\n')
+    write_program(program_folder / "claude", NAMELESS + 'echo "$CLAUDE_ACCOUNT" "$@"\n')
     db.add_account("other", db.API_KEY, api_key=KEY)
     folder = tmp_path / "projects" / "app"
     folder.mkdir(parents=True)

@@ -437,7 +437,7 @@ def test_what_is_no_lock_of_claude_codes_stays_and_nobody_waits_for_ever(store: 
 
 
 def test_a_held_lock_is_touched_so_that_it_never_looks_stale(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials_file, "_HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(store_locks, "_HEARTBEAT_SECONDS", 0.05)
     with store_locks.locked(str(store)):
         first, second = lock_folders(store)
         marks = [path.stat().st_mtime_ns for path in (first, second)]
@@ -450,7 +450,7 @@ def test_a_held_lock_is_touched_so_that_it_never_looks_stale(store: Path, monkey
 def test_a_lock_that_was_taken_from_us_is_neither_touched_nor_removed(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials_file, "_HEARTBEAT_SECONDS", 3600)
+    monkeypatch.setattr(store_locks, "_HEARTBEAT_SECONDS", 3600)
     lock = lock_folders(store)[0]
     with store_locks.locked(str(store)):
         # This is what another process does after we slept (a closed laptop) for more than a minute.

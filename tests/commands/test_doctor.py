@@ -119,14 +119,17 @@ def test_a_clock_that_went_back_is_found(cli: Cli, home: Path) -> None:
     assert findings(cli)["clock"][0]["state"] == "fail"
 
 
-def test_durable_stores_are_looked_at_and_left(cli: Cli, endpoint: TokenEndpoint) -> None:
+def test_durable_stores_are_looked_at_and_followed(cli: Cli, endpoint: TokenEndpoint) -> None:
     account = db.set_durable(expired_account(endpoint).id, True)
     path = Path(durable_store.folder_of(account.id), ".credentials.json")
     assert "1 durable account" in cli("doctor").stdout
-    path.write_text(path.read_text().replace("family", "renewed"))
     before = db.change_mark()
     cli("doctor")
     assert db.change_mark() == before
+    path.write_text(path.read_text().replace("family", "renewed"))
+    text = path.read_text()
+    assert "client: took over" in cli("doctor").stdout
+    assert path.read_text() == text and "renewed" in db.export_accounts(current=False)[0]["refresh_token"]
     path.chmod(0o644)
     assert str(path) in cli("doctor").stdout
     path.write_text("{")

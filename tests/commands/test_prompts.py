@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Cli, command_line, write_program
+from conftest import NAMED, NAMELESS, Cli, command_line, write_program
 
 from claude_accounts import db
 
@@ -111,6 +111,9 @@ def test_a_secret_is_asked_for_and_not_echoed(cli: Cli, arguments: list[str], se
         somebody.reads("): ")
         assert not somebody.echoes()
         somebody.types(secret + "\r")
+        if variable == "ANTHROPIC_API_KEY":
+            somebody.reads("[Y/n] ")
+            somebody.types("\r")
         somebody.reads("added")
         assert somebody.waits() == 0
         assert secret[-12:] not in somebody.seen and secret[12:24] not in somebody.seen
@@ -149,6 +152,8 @@ def test_a_new_key_is_asked_for_without_echo(cli: Cli) -> None:
     with person("update", "work") as somebody:
         somebody.reads("API key")
         somebody.types(new + "\r")
+        somebody.reads("[Y/n] ")
+        somebody.types("n\r")
         assert somebody.waits() == 0
         assert "nnnn" not in somebody.seen
     assert cli("exec", "work", "--", "printenv", "ANTHROPIC_API_KEY").stdout.strip() == new
@@ -252,7 +257,7 @@ def test_with_a_login_in_claude_code_one_question_offers_a_login_of_its_own_firs
     (home / ".claude" / ".credentials.json").write_text(
         json.dumps({"claudeAiOauth": login | {"expiresAt": 4102444800000, "scopes": ["user:inference"]}})
     )
-    write_program(program_folder / "claude", "#!/bin/sh\necho signing in for itself; exit 1\n")
+    write_program(program_folder / "claude", NAMELESS + "echo signing in for itself; exit 1\n")
     with person("login", "client") as somebody:
         somebody.reads("Which? [1] ")
         somebody.types("\r")
@@ -273,3 +278,84 @@ def test_with_a_login_in_claude_code_one_question_offers_a_login_of_its_own_firs
     assert names(cli) == ["client"]
     assert cli("login", "script").returncode == 0, "without a terminal it is captured, as ever"
     assert not db.find_account("script").durable
+
+
+def wish(cli: Cli) -> bool:
+    """Return whether Claude Code may use the key of the one account without asking."""
+    (account,) = json.loads(cli("list", "--json").stdout)["accounts"]
+    return bool(account["approve_key"])
+
+
+@pytest.mark.parametrize(("keys", "approved"), [("\r", True), ("oui\r", True), ("n\r", False), ("\x04", False)])
+def test_a_new_key_is_asked_about_once_and_enter_means_yes(cli: Cli, keys: str, approved: bool) -> None:
+    with person("add", "work") as somebody:
+        somebody.reads("(sk-ant-...): ")
+        somebody.types(KEY + "\r")
+        somebody.reads("without asking again? [Y/n] ")
+        somebody.types(keys)
+        somebody.reads("added")
+        assert somebody.waits() == 0
+    assert wish(cli) == approved
+    if approved:
+        # What was once allowed is not asked again for the next key.
+        with person("update", "work") as somebody:
+            somebody.reads("(sk-ant-...): ")
+            somebody.types(KEY + "\r")
+            somebody.reads("updated")
+            assert somebody.waits() == 0 and "[Y/n]" not in somebody.seen
+        assert wish(cli)
+
+
+def test_a_flag_answers_the_question_before_it_is_asked(cli: Cli) -> None:
+    with person("add", "work", "--no-approve") as somebody:
+        somebody.reads("(sk-ant-...): ")
+        somebody.types(KEY + "\r")
+        somebody.reads("added")
+        assert somebody.waits() == 0 and "[Y/n]" not in somebody.seen
+    assert not wish(cli)
+
+
+def test_giving_up_at_the_question_adds_nothing(cli: Cli) -> None:
+    with person("add", "work") as somebody:
+        somebody.reads("(sk-ant-...): ")
+        somebody.types(KEY + "\r")
+        somebody.reads("[Y/n] ")
+        somebody.types("\x03")
+        assert somebody.waits() == 130
+    assert names(cli) == []
+
+
+def test_what_is_no_key_is_refused_before_the_question(cli: Cli) -> None:
+    with person("add", "work") as somebody:
+        somebody.reads("(sk-ant-...): ")
+        somebody.types(TOKEN + "\r")
+        assert somebody.waits() == 1 and "[Y/n]" not in somebody.seen
+    assert names(cli) == []
+
+
+@pytest.mark.parametrize(("keys", "used"), [("y\r", True), ("\r", False), ("n\r", False)])
+def test_a_key_that_was_refused_once_is_used_again_only_after_a_yes(
+    cli: Cli, home: Path, program_folder: Path, keys: str, used: bool
+) -> None:
+    write_program(program_folder / "claude", NAMED + "echo started\n")
+    cli("add", "work", "--key", "-", stdin=KEY)
+    file = home / ".claude.json"
+    file.write_text('{"customApiKeyResponses":{"approved":[],"rejected":["' + KEY[-20:] + '"]},"a":1.0}')
+    before = file.read_text()
+    with person("launch", "work") as somebody:
+        somebody.reads("use it from now on? [y/N] ")
+        assert file.read_text() == before
+        somebody.types(keys)
+        somebody.reads("started")
+        assert somebody.waits() == 0
+        assert ("told not to use this API key" in somebody.seen) == (not used)
+    after = '{"customApiKeyResponses":{"approved":["' + KEY[-20:] + '"],"rejected":[]},"a":1.0}'
+    assert file.read_text() == (after if used else before)
+
+
+def test_a_launch_without_a_conversation_asks_nothing(cli: Cli, home: Path, program_folder: Path) -> None:
+    write_program(program_folder / "claude", NAMED + "echo started\n")
+    cli("add", "work", "--key", "-", stdin=KEY)
+    (home / ".claude.json").write_text(json.dumps({"customApiKeyResponses": {"rejected": [KEY[-20:]]}}))
+    with person("launch", "work", "-p", "hi") as somebody:
+        assert somebody.waits() == 0 and "[y/N]" not in somebody.seen

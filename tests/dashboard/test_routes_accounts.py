@@ -508,3 +508,34 @@ def test_aliases_are_shown_installed_and_follow_the_names(client: FlaskClient, h
     client.put(f"/api/accounts/{account_id}", json={"name": "office"})
     installed = (home / ".claude-accounts" / "aliases.sh").read_text()
     assert "claude-office" in installed and "claude-work" not in installed
+
+
+def test_the_wish_about_a_key_goes_in_and_comes_out(client: FlaskClient) -> None:
+    new = {"name": "work", "auth_type": "api_key", "api_key": API_KEY}
+    account_id = client.post("/api/accounts", json=new | {"approve_key": True}).get_json()["id"]
+    assert client.post("/api/accounts", json=new | {"name": "script"}).status_code == 201
+    assert [account["approve_key"] for account in client.get("/api/accounts").get_json()] == [True, False]
+    path = f"/api/accounts/{account_id}"
+    assert client.put(path, json={"api_key": API_KEY}).get_json()["approve_key"] is True
+    assert client.put(path, json={"approve_key": False}).get_json()["approve_key"] is False
+    assert client.get("/api/accounts").get_json()[0]["approve_key"] is False
+
+
+@pytest.mark.parametrize("wish", ["yes", 1, None])
+def test_a_wish_is_true_or_false(client: FlaskClient, wish: object) -> None:
+    account_id = add(client)
+    refused = [
+        client.post(
+            "/api/accounts", json={"name": "b2", "auth_type": "api_key", "api_key": API_KEY, "approve_key": wish}
+        ),
+        client.put(f"/api/accounts/{account_id}", json={"approve_key": wish}),
+    ]
+    assert [(answer.status_code, answer.get_json()["field"]) for answer in refused] == [(400, "approve_key")] * 2
+
+
+def test_only_the_key_of_an_api_key_account_can_be_approved(client: FlaskClient) -> None:
+    refused = client.post("/api/accounts", json={"name": "client", "auth_type": "oauth", "approve_key": True})
+    assert (refused.status_code, refused.get_json()["field"]) == (400, "approve_key") and _names() == []
+    added = client.post("/api/accounts", json={"name": "client", "auth_type": "oauth", "approve_key": False})
+    refused = client.put(f"/api/accounts/{added.get_json()['id']}", json={"approve_key": True})
+    assert (refused.status_code, refused.get_json()["field"]) == (400, "approve_key")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, write_program
+from conftest import NAMELESS, PROJECT, write_program
 from flask.testing import FlaskClient
 from running_dashboard import API_KEY, Dashboard, add, set_up
 from stored import expired_account
@@ -112,7 +112,7 @@ def socket(server: Server) -> Iterator[Client]:
 
 
 def test_terminal_is_a_session_of_the_web(program_folder: Path, socket: Client) -> None:
-    write_program(program_folder / "claude", "#!/bin/sh\necho ready\nread line\n")
+    write_program(program_folder / "claude", NAMELESS + "echo ready\nread line\n")
     account = db.add_account("perso", "api_key", api_key=API_KEY)
     socket.start(account.id)
     socket.wait_for_output("ready")
@@ -123,7 +123,7 @@ def test_terminal_is_a_session_of_the_web(program_folder: Path, socket: Client) 
 
 
 def test_folder_of_another_account_is_asked_about(program_folder: Path, socket: Client, tmp_path: Path) -> None:
-    write_program(program_folder / "claude", "#!/bin/sh\necho ready as $CLAUDE_ACCOUNT\nread line\n")
+    write_program(program_folder / "claude", NAMELESS + "echo ready as $CLAUDE_ACCOUNT\nread line\n")
     mine = db.add_account("mine", "api_key", api_key=API_KEY)
     other = db.add_account("other", "api_key", api_key=API_KEY)
     bindings.bind(mine.id, str(tmp_path))
@@ -144,7 +144,7 @@ def test_sign_in_in_the_page_makes_a_durable_account(
     login = f'{{"accessToken": "{endpoint.issued[-1][0]}", "refreshToken": "{refresh}", "expiresAt": {in_hours(8)}}}'
     fake = PROJECT / "tests" / "fake_claude.py"
     write_program(
-        program_folder / "claude", f"#!/bin/sh\nexport FAKE_LOGIN='{login}'\nexec {sys.executable} {fake} \"$@\"\n"
+        program_folder / "claude", NAMELESS + f"export FAKE_LOGIN='{login}'\nexec {sys.executable} {fake} \"$@\"\n"
     )
     account = db.add_account("client", "oauth")
     socket.emit("start_login", {"account_id": account.id, "durable": True})

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from conftest import NAMELESS, PROJECT, write_program
 from test_start import fresh_checkout
 
 OURS = {path.stem for path in PROJECT.glob("*.py")} | {path.parent.name for path in PROJECT.glob("*/__init__.py")}
@@ -119,6 +119,40 @@ def test_wheel_runs_in_a_fresh_environment_and_keeps_its_modules_to_itself(wheel
     assert "claude_accounts" in _importable(python)
     assert _importable(python) & OURS == set()
     _check(environment / "bin" / "claude-accounts", tmp_path)
+
+
+# The last commit whose wheel had the program behind a path of its own, which alias files name.
+EARLIER = "a2f34b9c4a1dff85ffb81df2a6c9f42b84a3f0bf"
+
+
+@pytest.mark.timeout(900)
+def test_aliases_of_an_earlier_wheel_launch_after_the_upgrade(
+    wheel: Path, tmp_path: Path, program_folder: Path
+) -> None:
+    """Installed as it was, with aliases; upgraded; the same alias file starts the program as it is now."""
+    old = tmp_path / "old"
+    old.mkdir()
+    archive = subprocess.run(["git", "-C", PROJECT, "archive", EARLIER], capture_output=True)
+    if archive.returncode != 0:
+        pytest.skip("this checkout has no history to install the earlier version from")
+    subprocess.run(["tar", "-x", "-C", old], input=archive.stdout, check=True)
+    environment = tmp_path / "environment"
+    _run(sys.executable, "-m", "venv", environment)
+    pip = (environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    _run(*pip, old)
+    program = environment / "bin" / "claude-accounts"
+    key = "sk-ant-api03-" + "k" * 60
+    subprocess.run([program, "add", "work", "--key", "-"], input=key, text=True, check=True, capture_output=True)
+    _run(program, "install", SHELL="/bin/bash")
+    aliases = Path(os.environ["HOME"], ".claude-accounts", "aliases.sh")
+    before = aliases.read_bytes()
+    assert b"/program/cli.py" in before
+    _run(*pip, "--force-reinstall", "--no-deps", wheel)
+    write_program(program_folder / "claude", NAMELESS + 'echo "$CLAUDE_ACCOUNT $ANTHROPIC_API_KEY $*"\n')
+    # Bash knows an alias from the next line on.
+    script = f"shopt -s expand_aliases\n. {aliases}\nclaude-work one two"
+    assert _run("bash", "--norc", "-c", script) == f"work {key} one two\n"
+    assert aliases.read_bytes() == before and "work" in _run(program, "list")
 
 
 @pytest.mark.timeout(600)

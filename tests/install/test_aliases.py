@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import Cli, assert_fails_cleanly, write_program
+from conftest import NAMELESS, Cli, assert_fails_cleanly, write_program
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from claude_accounts import db
@@ -25,7 +25,7 @@ HOSTILE += ["a b", "été", "accounts"]
 @pytest.fixture
 def claude(program_folder: Path) -> Path:
     """Install a claude that says which account it was given."""
-    return write_program(program_folder / "claude", '#!/bin/sh\necho "$CLAUDE_ACCOUNT $ANTHROPIC_API_KEY $*"\n')
+    return write_program(program_folder / "claude", NAMELESS + 'echo "$CLAUDE_ACCOUNT $ANTHROPIC_API_KEY $*"\n')
 
 
 def run_in(kind: str, script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -68,7 +68,7 @@ def test_aliases_follow_in_the_same_shell(kind: str, cli: Cli, claude: Path, tmp
 
 @pytest.mark.parametrize("kind", shell_aliases.SHELLS)
 def test_the_function_passes_the_exit_code_on(kind: str, cli: Cli, program_folder: Path, tmp_path: Path) -> None:
-    write_program(program_folder / "claude", "#!/bin/sh\nexit 7\n")
+    write_program(program_folder / "claude", NAMELESS + "exit 7\n")
     db.add_account("work", db.API_KEY, api_key=KEY)
     cli("install")
     status = "$status" if kind == "fish" else "$?"

@@ -107,6 +107,32 @@ def test_renaming_and_a_new_key(page: Page) -> None:
     expect(page.locator("dialog[open]")).to_have_count(0)
 
 
+def test_whether_claude_asks_about_a_key_is_chosen_with_it_and_changed_later(page: Page) -> None:
+    def wishes() -> dict[str, bool]:
+        listed = json.loads(page.evaluate("fetch('/api/accounts').then((answer) => answer.text())"))
+        return {account["name"]: account["approve_key"] for account in listed}
+
+    page.keyboard.press("n")
+    form = page.locator("dialog[data-name=add]")
+    expect(form.locator("[name=approve_key]")).to_be_checked()
+    form.locator("[name=kind][value=setup_token]").check(force=True)
+    expect(form.locator("[name=approve_key]")).to_be_hidden()
+    form.locator("[name=kind][value=api_key]").check(force=True)
+    form.locator("[name=name]").fill("boulot")
+    form.locator("[name=api_key]").fill(KEY)
+    form.locator("[name=name]").press("Enter")
+    expect(card(page, "boulot")).to_be_visible()
+    assert wishes() == {"perso": False, "boulot": True}
+    for name, before in (("boulot", True), ("perso", False)):
+        act(page, name, "edit")
+        form = page.locator("dialog[data-name=edit]")
+        expect(form.locator("[name=approve_key]")).to_be_checked(checked=before)
+        form.locator("[name=approve_key]").set_checked(not before)
+        form.locator("[name=name]").press("Enter")
+        expect(page.locator("dialog[open]")).to_have_count(0)
+    assert wishes() == {"perso": True, "boulot": False}
+
+
 def test_deleting_needs_the_name_typed_and_gives_the_focus_back(page: Page) -> None:
     act(page, "perso", "delete")
     dialog = page.locator("dialog[data-name=delete]")

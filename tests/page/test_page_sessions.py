@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from browser import REFUSED, Server, Visitor, browser, libraries_cache, server, visiting
-from conftest import write_program
+from conftest import NAMELESS, write_program
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 from stored import expired_account
 from test_page_looks import check
@@ -25,7 +25,7 @@ __all__ = ["browser", "libraries_cache", "server"]
 @pytest.fixture
 def visitor(browser: Browser, endpoint: TokenEndpoint, program_folder: Path, server: Server) -> Iterator[Visitor]:
     """Return a signed-in browser, with an OAuth account whose login ends in 19 days."""
-    write_program(program_folder / "claude", "#!/bin/sh\necho ready $CLAUDE_ACCOUNT\nexec cat\n")
+    write_program(program_folder / "claude", NAMELESS + "echo ready $CLAUDE_ACCOUNT\nexec cat\n")
     with visiting(browser, server) as window:
         window.sign_in()
         expired_account(endpoint)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_program
+from conftest import NAMELESS, write_program
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -48,8 +48,7 @@ def account(home: Path) -> str:
 
 
 def fake_claude(folder: Path, script: str) -> None:
-    # Asked for its version it has none, and does not keep whoever asks waiting for what the script does.
-    write_program(folder / "claude", f'#!/bin/bash\n[ "$*" = --version ] && exit\n{script}')
+    write_program(folder / "claude", NAMELESS + script)
 
 
 def test_plain_client_talks_to_claude(program_folder: Path, client: Client, account: str) -> None:
@@ -60,6 +59,21 @@ def test_plain_client_talks_to_claude(program_folder: Path, client: Client, acco
     client.emit("terminal_input", {"data": "héllo\r"})
     client.wait_for_output("got héllo as perso")
     assert client.wait("terminal_exit")["exit_code"] == 3
+
+
+def test_terminal_is_no_child_of_the_session_that_started_the_server(
+    program_folder: Path, server: Server, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("CLAUDECODE", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "AI_AGENT")
+    for name in (*names, "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH", "MINE"):
+        monkeypatch.setenv(name, "of-another")
+    fake_claude(program_folder, "env | grep of-another")
+    for arguments in ([], ["-p", "hi"]):
+        client = Client(server)
+        client.start(account, args=arguments)
+        client.wait("terminal_exit")
+        assert str(client.output()).split() == ["MINE=of-another"]
+        client.close()
 
 
 def test_output_arrives_whole_before_the_exit(program_folder: Path, server: Server, account: str) -> None:

@@ -207,7 +207,8 @@ function showLayout() {
 function kind(account) {
   const type = account.auth_type === "api_key" ? t("type_api_key") : account.has_refresh || !account.masked_key ? t("type_oauth") : t("kind_setup_token");
   const plan = account.subscription_type ? account.subscription_type.charAt(0).toUpperCase() + account.subscription_type.slice(1) : "";
-  return [type, account.durable ? t("durable") : "", plan, account.email ?? ""].filter(Boolean).join(" · ");
+  const way = account.durable ? t("durable") : account.has_refresh ? t("injected") : "";
+  return [type, way, plan, account.email ?? ""].filter(Boolean).join(" · ");
 }
 
 /** @param {string} name */

@@ -90,6 +90,9 @@ const durableBox = (form) => /** @type {HTMLInputElement} */ (form.elements.name
 /** @param {HTMLFormElement} form */
 const isDurable = (form) => durableBox(form).checked;
 
+/** @param {HTMLFormElement} form */
+const approveBox = (form) => /** @type {HTMLInputElement} */ (form.elements.namedItem("approve_key"));
+
 /** Return what to send for the chosen way, or null after saying what is missing. @param {HTMLFormElement} form @param {string} how */
 function credentialFields(form, how) {
   /** @param {string} field @param {string} label */
@@ -100,7 +103,7 @@ function credentialFields(form, how) {
   };
   if (how === "api_key") {
     const key = needed("api_key", "type_api_key");
-    return key && { auth_type: "api_key", api_key: key };
+    return key && { auth_type: "api_key", api_key: key, approve_key: approveBox(form).checked };
   }
   if (how === "setup_token") {
     const token = needed("setup_token", "kind_setup_token");
@@ -140,6 +143,7 @@ export function openEdit(account) {
   }
   named(form, "durable-field").hidden = !account.has_refresh && !account.durable;
   durableBox(form).checked = account.durable;
+  approveBox(form).checked = account.approve_key;
   name.focus();
 }
 
@@ -172,6 +176,8 @@ function wireEdit() {
     for (const field of edited.auth_type === "api_key" ? ["api_key"] : ["access_token", "refresh_token"]) {
       if (value(form, field).trim()) changes[field] = value(form, field).trim();
     }
+    const approve = approveBox(form).checked;
+    if (edited.auth_type === "api_key" && approve !== edited.approve_key) changes.approve_key = approve;
     if (edited.auth_type === "oauth" && isDurable(form) !== edited.durable) changes.durable = isDurable(form);
     if (Object.keys(changes).length) {
       // A taken name is refused too: only what is left is about the login.

@@ -52,7 +52,8 @@ function fill(item, session) {
   named(item, "session-folder").title = session.folder;
   const left = session.token_ends - now;
   const end = !session.token_ends ? "" : left > 0 ? t("session_token_ends", { time: duration(left) }) : t("session_token_ended");
-  const words = [t(`session_${session.origin}`), ago(Math.max(0, now - session.since)), end, `PID ${session.pid}`];
+  const unseen = session.elsewhere && t(`session_perhaps_${session.elsewhere}`);
+  const words = [unseen, t(`session_${session.origin}`), ago(Math.max(0, now - session.since)), end, `PID ${session.pid}`];
   setText(named(item, "session-note"), words.filter(Boolean).join(" · "));
   item.title = dateTime(session.since);
 }

@@ -19,12 +19,13 @@ import { language } from "./language.js";
  * @property {string} created_at
  * @property {string | null} last_used
  * @property {boolean} durable sessions renew the login themselves
+ * @property {boolean} approve_key a launch may tell Claude Code to use the key without asking
  * @property {number} ends_at epoch milliseconds at which only a new login helps, 0 for unknown or never
  * @property {"login" | "token" | "none"} ends_kind
  * @property {"" | "soon" | "urgent" | "over"} urgency
  * @property {{period: string, percent: number, resets_at: number, seen_at: number}[]} usage
  *
- * @typedef {{pid: number, account_id: string, account_name: string, folder: string, since: number, origin: "shell" | "web", token_ends: number}} RunningSession
+ * @typedef {{pid: number, account_id: string, account_name: string, folder: string, since: number, origin: "shell" | "web", token_ends: number, state: "running" | "perhaps", elsewhere: "" | "container" | "machine"}} RunningSession
  * @typedef {{folder: string, account_id: string, account_name: string}} Binding
  *
  * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, vendor?: string, version?: string}} AuthStatus

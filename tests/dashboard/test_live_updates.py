@@ -1,0 +1,85 @@
+"""While a page is open, the database follows what sessions make of their logins; a copy says when it could not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from running_dashboard import Dashboard, serving, set_up, socket
+from stored import expired_account
+from terminal_server import wait_until
+from token_endpoint import TokenEndpoint
+
+from claude_accounts import db
+from claude_accounts.accounts import durable_store, rows as account_rows
+
+
+@pytest.fixture
+def dashboard(home: Path) -> Dashboard:
+    """Return a dashboard that has been set up."""
+    return set_up()
+
+
+@pytest.fixture
+def account(endpoint: TokenEndpoint) -> db.Account:
+    """Store a durable account."""
+    return db.set_durable(expired_account(endpoint).id, True)
+
+
+def store(account: db.Account) -> Path:
+    """Return the path of its credentials."""
+    return Path(durable_store.folder_of(account.id), ".credentials.json")
+
+
+def renewed(account: db.Account, text: str, token: str) -> None:
+    """Write the store as a session does that has renewed the login."""
+    whole = json.loads(text)
+    whole["claudeAiOauth"] |= {"accessToken": f"sk-ant-oat01-{token}", "refreshToken": f"sk-ant-ort01-{token}"}
+    fresh = store(account).with_name("fresh")
+    fresh.write_text(json.dumps(whole))
+    fresh.replace(store(account))
+
+
+def held(account: db.Account) -> str:
+    """Return the refresh token in the database."""
+    return account_rows.login_of(account_rows.reread(account.id)).refresh_token
+
+
+def test_open_page_takes_over_what_sessions_renew_and_tells_a_trouble_once(
+    dashboard: Dashboard, account: db.Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = store(account).read_text()
+    told = ""
+
+    def warned() -> bool:
+        nonlocal told
+        told += capsys.readouterr().err
+        return "may have been replaced" in told
+
+    renewed(account, text, "before-the-page")
+    with serving(dashboard.app) as url, socket(url, {"Cookie": dashboard.cookie_header()}):
+        wait_until(lambda: held(account) == "sk-ant-ort01-before-the-page")
+        renewed(account, text, "under-the-page")
+        wait_until(lambda: held(account) == "sk-ant-ort01-under-the-page")
+        store(account).write_text("{")
+        wait_until(warned)
+        store(account).write_text("{ ")
+        # A second account is taken over by a look that meets the trouble again.
+        second = db.set_durable(
+            db.add_account("second", db.OAUTH, access_token="sk-ant-oat01-2", refresh_token="sk-ant-ort01-2").id, True
+        )
+        renewed(second, store(second).read_text(), "second")
+        wait_until(lambda: held(second) == "sk-ant-ort01-second")
+        renewed(account, text, "mended")
+        wait_until(lambda: held(account) == "sk-ant-ort01-mended")
+    warned()
+    assert told.count("may have been replaced") == 1
+
+
+def test_export_names_the_accounts_whose_tokens_may_be_spent(dashboard: Dashboard, account: db.Account) -> None:
+    answer = dashboard.client.get("/api/export")
+    assert "X-Accounts-Behind" not in answer.headers
+    store(account).write_text("{")
+    answer = dashboard.client.get("/api/export")
+    assert answer.headers["X-Accounts-Behind"] == "client" and len(answer.get_json()) == 1
