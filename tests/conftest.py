@@ -67,6 +67,22 @@ NAMELESS = '#!/bin/bash\n[ "$1" != --version ] || exit 0\n'
 # A stand-in that does.
 NAMED = "#!/bin/bash\n[ \"$1\" != --version ] || exec echo '2.1.332 (Claude Code)'\n"
 
+# Where the package managers of this machine keep what they fetched: an empty home of each test's own has nothing.
+_CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+_CACHES = {
+    "PIP_CACHE_DIR": f"{_CACHE}/pip",
+    "UV_CACHE_DIR": f"{_CACHE}/uv",
+    "npm_config_cache": os.path.expanduser("~/.npm"),
+}
+
+
+@pytest.fixture
+def fetched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pip, uv and npm take what they have fetched before."""
+    for variable, folder in _CACHES.items():
+        if variable not in os.environ:
+            monkeypatch.setenv(variable, folder)
+
 
 def lack(what: str) -> NoReturn:
     """Skip the test for want of something; where CI=true, whose command installs it all, that is a failure."""

@@ -89,15 +89,17 @@ def start(
         "function": function,
         "words": words,
         "env": dict(os.environ) if env is None else env,
-        "folder": os.getcwd(),
         "umask": _umask(),
         "new_session": new_session,
     }
+    # The folder itself, for its name may be gone.
+    folder = os.open(".", os.O_RDONLY)
     with tempfile.TemporaryFile() as file, open(os.devnull, "rb") as nothing:
         file.write(json.dumps(request).encode(errors="surrogateescape"))
         file.flush()
-        files = [file, nothing if stdin is None else stdin, stdout, stderr, told]
+        files = [file, folder, nothing if stdin is None else stdin, stdout, stderr, told]
         socket.send_fds(channel, [b"."], [one if isinstance(one, int) else one.fileno() for one in files])
+    os.close(folder)
     os.close(told)
     return Process(status)
 
@@ -208,7 +210,7 @@ def _serve(channel: socket.socket) -> None:
     # Nobody here waits for the keepers.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        data, files, _flags, _address = socket.recv_fds(channel, 1, 5)
+        data, files, _flags, _address = socket.recv_fds(channel, 1, 6)
         if not data:
             return
         if os.fork() == 0:
@@ -234,11 +236,13 @@ def _keep(files: list[int]) -> NoReturn:
     os._exit(0)
 
 
-def _become(request: int, *streams: int) -> NoReturn:
+def _become(request: int, folder: int, *streams: int) -> NoReturn:
     """Be the process that was asked for."""
     with open(request, "rb") as file:
         file.seek(0)
         asked: dict[str, Any] = json.load(file)
+    os.fchdir(folder)
+    os.close(folder)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -247,7 +251,6 @@ def _become(request: int, *streams: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(asked["env"])
-    os.chdir(asked["folder"])
     os.umask(asked["umask"])
     time.tzset()
     module, _colon, function = asked["function"].partition(":")

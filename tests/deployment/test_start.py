@@ -386,6 +386,7 @@ def _served(folder: Path, browser: Browser, environ: dict[str, str]) -> str:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("fetched_once")
 @pytest.mark.skipif(
     not os.path.exists(CHROMIUM) and os.environ.get("CI") != "true",
     reason="no Chromium here (set CHROMIUM to its path)",

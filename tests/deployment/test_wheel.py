@@ -110,6 +110,7 @@ def _importable(python: Path) -> set[str]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("fetched_once")
 def test_wheel_runs_in_a_fresh_environment_and_keeps_its_modules_to_itself(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     _run(sys.executable, "-m", "venv", environment)
@@ -155,16 +156,18 @@ def test_aliases_of_an_earlier_wheel_launch_after_the_upgrade(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("fetched_once")
 def test_uv_installs_it_from_the_repository(source: Path, tmp_path: Path) -> None:
     uv = shutil.which("uv", path=os.path.dirname(sys.executable))
     assert uv, "uv is one of the requirements for tests"
-    folders = {name: str(tmp_path / name.lower()) for name in ("UV_TOOL_DIR", "UV_TOOL_BIN_DIR", "UV_CACHE_DIR")}
+    folders = {name: str(tmp_path / name.lower()) for name in ("UV_TOOL_DIR", "UV_TOOL_BIN_DIR")}
     _run(uv, "tool", "install", "--quiet", "--python", sys.executable, f"git+file://{source}", **folders)
     assert _importable(tmp_path / "uv_tool_dir" / "claude-accounts" / "bin" / "python") & OURS == set()
     _check(tmp_path / "uv_tool_bin_dir" / "claude-accounts", tmp_path)
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("fetched_once")
 def test_pipx_installs_it(wheel: Path, tmp_path: Path) -> None:
     folders = {name: str(tmp_path / name.lower()) for name in ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR")}
     _run(sys.executable, "-m", "pipx", "install", "--quiet", "--python", sys.executable, wheel, **folders)
