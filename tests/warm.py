@@ -97,7 +97,7 @@ def start(
     with tempfile.TemporaryFile() as file, open(os.devnull, "rb") as nothing:
         file.write(json.dumps(request).encode(errors="surrogateescape"))
         file.flush()
-        files = [file, folder, nothing if stdin is None else stdin, stdout, stderr, told]
+        files: list[Any] = [file, folder, nothing if stdin is None else stdin, stdout, stderr, told]
         socket.send_fds(channel, [b"."], [one if isinstance(one, int) else one.fileno() for one in files])
     os.close(folder)
     os.close(told)
