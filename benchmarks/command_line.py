@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -131,7 +132,11 @@ def home() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         programs = Path(folder, "programs")
         programs.mkdir()
-        (programs / "claude").symlink_to("/bin/true")
+        # As Claude Code's own installer lays it: the path tells the version, so that nobody need ask for it.
+        version = programs / "claude-code" / "2.1.332"
+        version.mkdir(parents=True)
+        shutil.copy("/bin/true", version / "claude")
+        (programs / "claude").symlink_to(version / "claude")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE"))}
         # Without compiled copies every start would compile the sources again, which nobody's start does.
         kept.pop("PYTHONDONTWRITEBYTECODE", None)

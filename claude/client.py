@@ -158,7 +158,7 @@ def _installed_version(program: str) -> Version | None:
     """Return the version that the installation itself names: its package, or its path."""
     path = os.path.realpath(program)
     match = _IN_PATH.search(path)
-    return _version_of_package(path) or ((int(match[1]), int(match[2]), int(match[3])) if match else None)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else _version_of_package(path)
 
 
 def _version_of_package(path: str) -> Version | None:
