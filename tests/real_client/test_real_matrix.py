@@ -125,6 +125,24 @@ def test_a_background_job_is_paid_by_its_account(bench: Bench, kind: str, first:
     for request in bench.wait_for_prompt("mark-mine", lambda: finished.stdout + finished.stderr):
         assert f"mine-{name}-" in f"{request['x_api_key']} {request['authorization']}", bench.seen()
         assert "rival" not in str(request["headers"]), bench.seen()
+    listed = json.loads(bench.cli("sessions", "--json").stdout)["sessions"]
+    assert [(each["account_name"], each["origin"]) for each in listed if each["account_name"] == name] == [
+        (name, "background")
+    ], listed
+
+
+@every_kind
+def test_a_plain_background_job_is_not_paid_by_the_account_that_started_the_service(bench: Bench, kind: str) -> None:
+    name = bench.add(kind)
+    bench.configuration(customApiKeyResponses={"approved": [last_twenty(key(KEY))], "rejected": []})
+    first = bench.launch(name, "--bg", "hi mark-mine")
+    assert first.returncode == 0, first
+    bench.wait_for_prompt("mark-mine", lambda: first.stdout + first.stderr)
+    bench.rival_login()
+    plain = bench.claude("--bg", "hi mark-plain")
+    if plain.returncode == 0:
+        for request in bench.wait_for_prompt("mark-plain", lambda: plain.stdout + plain.stderr):
+            assert "mine" not in f"{request['x_api_key']} {request['authorization']}", bench.seen()
 
 
 RIVAL_KEY = "sk-ant-api03-rival-" + "1" * 60
