@@ -175,10 +175,14 @@ class Terminals:
         with self._lock:
             watched = self._find(terminal_id)
         terminal = watched.terminal
-        if terminal.write(data):
-            self._do(lambda: self._attend(watched))
-        if terminal.clear_attention():
-            self._tell_change(terminal_id)
+        # Before, for the program may answer at once: what it says then is news.
+        seen = terminal.clear_attention()
+        try:
+            if terminal.write(data):
+                self._do(lambda: self._attend(watched))
+        finally:
+            if seen:
+                self._tell_change(terminal_id)
 
     def resize(self, terminal_id: str, rows: int, cols: int) -> None:
         """Change the size of a terminal for all its viewers. Raises NotFound."""

@@ -256,6 +256,8 @@ def test_waiting_terminal_marks_its_tab_and_the_title_of_the_page(visitor: Visit
     other = visitor.open()
     other.locator("[data-name=running] button").filter(has_text="perso").click()
     expect(rows(other)).to_contain_text("ready perso")
+    # Until what came before has been shown to its end, the emulator takes no key.
+    expect(other.locator(".xterm-helper-textarea:focus")).to_be_editable()
     tell(other, "notify please look")
     page.bring_to_front()
     expect(page.get_by_role("tab").nth(0)).to_have_attribute("data-state", "attention")

@@ -298,3 +298,21 @@ def test_everything_ends_with_the_server_however_stubborn(tmp_path: Path) -> Non
     assert all(terminal.exit_signal == signal.SIGKILL or terminal.ended for terminal in running)
     assert not any(members_of(terminal.pid) for terminal in running)
     terminals.close()
+
+
+def test_what_a_program_says_in_answer_to_a_key_is_not_taken_for_seen(
+    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may answer before whoever typed has come back from typing."""
+    terminal = started(terminals, "stty -echo; echo ready; read line; printf '\\033]777;notify;a;b\\033\\\\'; sleep 99")
+    wait_until(lambda: b"ready" in output_of(terminal))
+    write = terminal.write
+
+    def write_and_be_answered(data: bytes) -> bool:
+        waits = write(data)
+        wait_until(lambda: terminal.attention)
+        return waits
+
+    monkeypatch.setattr(terminal, "write", write_and_be_answered)
+    terminals.write(terminal.id, b"x\r")
+    assert terminal.attention is not None
