@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # cryptography is imported where a secret is touched: a status line, which touches none, must not pay 25 ms for it.
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _BUSY_SECONDS = 30.0
 _KEY_PROOF = "claude-accounts"
 
@@ -123,6 +123,59 @@ ALTER TABLE accounts ADD COLUMN store_lacks TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN pin TEXT NOT NULL DEFAULT '';
 ALTER TABLE running_sessions ADD COLUMN config_folder TEXT NOT NULL DEFAULT '';
+"""
+
+# The dashboard's door. A browser's session of before has no second secret, so it ends; a program's goes on. The journal
+# takes nothing back but what is older than its newest ten thousand lines.
+_VERSION_4 = """
+ALTER TABLE sessions ADD COLUMN page_secret_hash TEXT NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN proved_at INTEGER NOT NULL DEFAULT 0;
+DELETE FROM sessions WHERE user_agent LIKE 'Mozilla/%';
+CREATE TABLE api_tokens (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT UNIQUE NOT NULL,
+    hash TEXT UNIQUE NOT NULL,
+    scope TEXT NOT NULL CHECK (scope IN ('read', 'launch', 'admin')),
+    created_at INTEGER NOT NULL DEFAULT 0,
+    expires_at INTEGER NOT NULL DEFAULT 0,
+    last_used_at INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO api_tokens (name, hash, scope) SELECT 'first', value, 'admin' FROM settings WHERE key = 'api_token_hash';
+DELETE FROM settings WHERE key = 'api_token_hash';
+CREATE TABLE passkeys (
+    credential_id TEXT PRIMARY KEY,
+    public_key BLOB NOT NULL,
+    sign_count INTEGER NOT NULL DEFAULT 0,
+    name TEXT NOT NULL,
+    rp_id TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE totp (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    secret_enc TEXT NOT NULL,
+    last_step INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL
+);
+CREATE TABLE recovery_codes (hash TEXT PRIMARY KEY, used_at INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE attempts (kind TEXT NOT NULL, place TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX attempts_by_place ON attempts (kind, place, at);
+CREATE TABLE journal (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    account TEXT NOT NULL DEFAULT '',
+    actor TEXT NOT NULL DEFAULT '',
+    address TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT ''
+);
+CREATE TRIGGER journal_stands BEFORE UPDATE ON journal BEGIN
+    SELECT RAISE(ABORT, 'the journal is append only');
+END;
+CREATE TRIGGER journal_stays BEFORE DELETE ON journal WHEN old.id > (SELECT max(id) FROM journal) - 10000 BEGIN
+    SELECT RAISE(ABORT, 'the journal is append only');
+END;
 """
 
 _ciphers: dict[tuple[str, int, int], tuple[Fernet, bytes]] = {}
@@ -276,7 +329,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
             _("update this program: git pull"),
         )
     if path == ":memory:":
-        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2 + _VERSION_3)
+        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2 + _VERSION_3 + _VERSION_4)
         return
     _use_write_ahead_log(connection)
     connection.execute("BEGIN IMMEDIATE")
@@ -289,6 +342,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
             _run_script(connection, _VERSION_2)
         if version < 3:
             _run_script(connection, _VERSION_3)
+        if version < 4:
+            _run_script(connection, _VERSION_4)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

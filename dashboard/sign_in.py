@@ -34,6 +34,8 @@ _METHOD = "pbkdf2:sha256:600000"
 _MOST_SESSIONS = 100
 _MOST_ADDRESSES = 10_000
 _SEEN_EVERY_MS = 60_000
+# The token that the first set-up gives.
+_FIRST_TOKEN = "first"  # noqa: S105 - its name
 # The stems of what is tried first everywhere; digits and signs around them, or in place of letters, help nobody.
 _COMMON_WORDS = (
     "password passwords passwort motdepasse contrasena letmein letmeinplease welcome iloveyou iloveyouforever sunshine "
@@ -68,7 +70,10 @@ class TooManyAttempts(AccountsError):
 
 
 class Session(NamedTuple):
-    """One signed-in browser; `id_hash` names its row, times are epoch milliseconds."""
+    """One that has signed in; `id_hash` names its row, times are epoch milliseconds.
+
+    A browser's session has a second secret, a program's none ("").
+    """
 
     id_hash: str
     created_at: int
@@ -76,6 +81,8 @@ class Session(NamedTuple):
     expires_at: int
     address: str
     user_agent: str
+    page_secret_hash: str = ""
+    proved_at: int = 0
 
 
 class Attempts:
@@ -124,7 +131,7 @@ def set_up(password: str) -> str:
             connection.execute("INSERT INTO settings VALUES ('password_hash', ?)", (hashed,))
         except sqlite3.IntegrityError as error:
             raise _already_set_up() from error
-        connection.execute("INSERT OR REPLACE INTO settings VALUES ('api_token_hash', ?)", (digest(token),))
+        _replace_first_token(connection, token)
     return token
 
 
@@ -154,14 +161,15 @@ def rotate_token() -> str:
     """Make a new API token, end the old one and return the new one, shown this once."""
     token = secrets.token_urlsafe(32)
     with storage.writing() as connection:
-        connection.execute("INSERT OR REPLACE INTO settings VALUES ('api_token_hash', ?)", (digest(token),))
+        _replace_first_token(connection, token)
     return token
 
 
 def is_api_token(text: str) -> bool:
     """Tell whether this is the API token; compares hashes in constant time."""
-    stored = _setting("api_token_hash")
-    return stored != "" and hmac.compare_digest(stored, digest(text))
+    with storage.reading() as connection:
+        row = connection.execute("SELECT hash FROM api_tokens WHERE name = ?", (_FIRST_TOKEN,)).fetchone()
+    return row is not None and hmac.compare_digest(str(row["hash"]), digest(text))
 
 
 def open_session(address: str, user_agent: str, *, replaces: str = "") -> str:
@@ -171,7 +179,7 @@ def open_session(address: str, user_agent: str, *, replaces: str = "") -> str:
     row = (digest(session_id), now, now, now + SESSION_SECONDS * 1000, address, user_agent[:200])
     with storage.writing() as connection:
         connection.execute("DELETE FROM sessions WHERE id_hash = ? OR expires_at <= ?", (digest(replaces), now))
-        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, '', 0)", row)
         connection.execute(
             "DELETE FROM sessions WHERE id_hash NOT IN (SELECT id_hash FROM sessions ORDER BY created_at DESC LIMIT ?)",
             (_MOST_SESSIONS,),
@@ -293,6 +301,14 @@ def _delete_sessions(connection: sqlite3.Connection) -> list[str]:
     ended = [str(row["id_hash"]) for row in connection.execute("SELECT id_hash FROM sessions")]
     connection.execute("DELETE FROM sessions")
     return ended
+
+
+def _replace_first_token(connection: sqlite3.Connection, token: str) -> None:
+    connection.execute("DELETE FROM api_tokens WHERE name = ?", (_FIRST_TOKEN,))
+    connection.execute(
+        "INSERT INTO api_tokens (name, hash, scope, created_at) VALUES (?, ?, 'admin', ?)",
+        (_FIRST_TOKEN, digest(token), _now_ms()),
+    )
 
 
 def _already_set_up() -> Conflict:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import json
 import os
 import select
@@ -18,8 +19,10 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -254,7 +257,31 @@ def _become(request: int, folder: int, *streams: int) -> NoReturn:
     os.umask(asked["umask"])
     time.tzset()
     module, _colon, function = asked["function"].partition(":")
-    sys.exit(getattr(import_module(module), function)(*asked["words"]))
+    _end(lambda: getattr(import_module(module), function)(*asked["words"]))
+
+
+def _end(body: Callable[[], int]) -> NoReturn:
+    """Run it and leave as a program does, but for the taking apart of all that was imported, which nobody sees."""
+    try:
+        code = body()
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+        if isinstance(exit_.code, str):
+            print(exit_.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # As Python says of an output that nobody takes.
+            code = 120
+    os._exit(code)
 
 
 def _main(descriptor: int) -> None:
@@ -265,6 +292,9 @@ def _main(descriptor: int) -> None:
     # What the program imports only where it needs it.
     for name in ("requests", "cryptography.fernet", "argparse", "getpass", "gunicorn.workers.gthread", "hmac"):
         import_module(name)
+    # What is here now is never collected, so no fork copies it for the collector's marks.
+    gc.collect()
+    gc.freeze()
     _serve(socket.socket(fileno=descriptor))
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from claude_accounts.accounts import storage
 from claude_accounts.dashboard import sign_in
@@ -136,7 +137,9 @@ def test_no_secret_of_sign_in_is_in_any_file() -> None:
             assert token.encode() not in content
             assert cookie.encode() not in content
             assert PASSWORD.encode() not in content
-    assert _settings()["api_token_hash"] == hashlib.sha256(token.encode()).hexdigest()
+    with storage.reading() as connection:
+        kept = connection.execute("SELECT hash FROM api_tokens").fetchone()["hash"]
+    assert kept == hashlib.sha256(token.encode()).hexdigest()
 
 
 @pytest.mark.usefixtures("cheap_hash")
@@ -329,3 +332,32 @@ def test_table_itself_refuses_a_second_password() -> None:
     sign_in.set_up(PASSWORD)
     with pytest.raises(sqlite3.IntegrityError), storage.writing() as connection:
         connection.execute("INSERT INTO settings VALUES ('password_hash', 'x')")
+
+
+def test_a_database_of_before_keeps_its_token_and_programs_but_no_browser_without_a_second_secret(home: Path) -> None:
+    folder = Path(data_folder())
+    folder.mkdir(mode=0o700)
+    (folder / ".key").write_bytes(Fernet.generate_key())
+    with sqlite3.connect(folder / "accounts.db") as connection:
+        connection.executescript(storage._FIRST_TABLES + storage._VERSION_1 + storage._VERSION_2 + storage._VERSION_3)
+        connection.execute("INSERT INTO settings VALUES ('api_token_hash', ?)", (sign_in.digest("token"),))
+        for name, agent in (("browser", "Mozilla/5.0 (X11)"), ("script", "curl/8.9")):
+            row = (sign_in.digest(name), 1, 1, 1 << 50, "127.0.0.1", agent)
+            connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+        connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    assert sign_in.is_api_token("token")
+    assert sign_in.find_session("script") and not sign_in.find_session("browser")
+
+
+def test_the_journal_takes_nothing_back(home: Path) -> None:
+    add = "INSERT INTO journal (at, event) VALUES (1, 'sign in')"
+    with storage.writing() as connection:
+        connection.execute(add)
+    for change in ("UPDATE journal SET event = 'other'", "DELETE FROM journal"):
+        with pytest.raises(sqlite3.IntegrityError), storage.writing() as connection:
+            connection.execute(change)
+    with storage.writing() as connection:
+        connection.execute("INSERT INTO journal (id, at, event) VALUES (10001, 1, 'sign in')")
+        connection.execute("DELETE FROM journal WHERE id <= (SELECT max(id) FROM journal) - 10000")
+        assert [row["id"] for row in connection.execute("SELECT id FROM journal")] == [10001]
