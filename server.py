@@ -55,7 +55,7 @@ def create_app(config: Config | None = None) -> Flask:
         ping_interval=10,
         ping_timeout=5,
     )
-    live = LiveUpdates(socketio, api.COOKIE)
+    live = LiveUpdates(socketio)
     terminals = terminal_events.register(socketio)
     app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals)
     app.extensions["claude_accounts_list"] = api_accounts.AccountList()
@@ -101,7 +101,8 @@ def _register_pages(app: Flask) -> None:
 def _register_sockets(socketio: flask_socketio.SocketIO, live: LiveUpdates) -> None:
     @socketio.on("connect")
     def connect(auth: object = None) -> bool:
-        owner = api.authenticated(auth.get("token") if isinstance(auth, dict) else None)
+        shown = auth if isinstance(auth, dict) else {}
+        owner = api.authenticated(shown.get("token"), shown.get("page_secret"))
         if owner is None:
             return False
         live.opened(request.sid, owner)  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -24,10 +25,9 @@ from ..messages import (
     _,
 )
 from ..terminal.images import LARGEST_IMAGE
-from . import openapi, origin, sign_in
+from . import callers, openapi, origin, sign_in
 from .live_updates import LiveUpdates
 
-COOKIE = "claude_accounts_session"
 # Under this name the server that runs us keeps what wants to hear that a body has arrived in whole.
 BODY_READ = "claude_accounts.body_read"
 LARGEST_BODY = 64 * 1024
@@ -137,8 +137,13 @@ def json_body() -> Any:
 
 
 def session_cookie() -> str:
-    """Return the value of the browser's cookie, "" when it sent none."""
-    return request.cookies.get(COOKIE, "")
+    """Return the value of the session's cookie, "" when none came along."""
+    return callers.cookie_value(request.environ)
+
+
+def is_browser() -> bool:
+    """Tell whether a browser asks: a request with Sec-Fetch-* or Origin."""
+    return callers.is_browser(request.environ)
 
 
 def address() -> str:
@@ -146,12 +151,16 @@ def address() -> str:
     return origin.client_address(request.environ, behind_proxy=parts().config.behind_proxy)
 
 
-def authenticated(token: object = None) -> str | None:
-    """Return who asks: a session's hash, "" for the API token (from its header, or as given), None for nobody."""
+def authenticated(token: object = None, page_secret: object = None) -> str | None:
+    """Return who asks: a session's hash, "" for the API token, None for nobody.
+
+    Token and page secret are those of the headers, or those given.
+    """
     given = token if isinstance(token, str) else request.headers.get("X-Auth-Token")
     if given and sign_in.is_api_token(given):
         return ""
-    g.session = sign_in.find_session(session_cookie())
+    secret = page_secret if isinstance(page_secret, str) else None
+    g.session = callers.session_of(request.environ, secret)
     return g.session.id_hash if g.session else None
 
 
@@ -160,6 +169,18 @@ def require_sign_in() -> None:
     who = authenticated()
     if who is None:
         _refuse(401, _("you are not signed in"), _("sign in, or send the API token as X-Auth-Token"))
+
+
+def require_step_up() -> None:
+    """Raise 403 unless the browser's owner has proved who he is within ten minutes; programs pass.
+
+    The answer has `step_up`, by which the page knows that it may ask and send the request again.
+    """
+    session: sign_in.Session | None = g.session
+    if session is None or not session.is_browsers or session.unlocked_until(int(time.time() * 1000)):
+        return
+    hint = _("POST /api/auth/step-up with the password is good for ten minutes")
+    _refuse(403, _("this asks for the password again"), hint, step_up=True)
 
 
 def ok() -> Response:
@@ -215,8 +236,8 @@ def _answer_http_failure(error: HTTPException) -> Response | HTTPException:
     return response
 
 
-def _refuse(status: int, message: str, hint: str = "") -> NoReturn:
-    response = jsonify({"error": message, "hint": hint})
+def _refuse(status: int, message: str, hint: str = "", **more: bool) -> NoReturn:
+    response = jsonify({"error": message, "hint": hint, **more})
     response.status_code = status
     raise HTTPException(response=response)
 

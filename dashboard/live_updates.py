@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from flask_socketio import SocketIO
-from werkzeug.http import parse_cookie
 
 from .. import db
 from ..accounts import durable_store, sessions as running_sessions
 from ..messages import StorageFailed, StoreBusy, _, warn
-from . import sign_in
+from . import callers, sign_in
 from .origin import SOCKET_PATH
 
 if TYPE_CHECKING:
@@ -37,10 +36,9 @@ _LINGER_SECONDS = 10
 class LiveUpdates:
     """The open sockets of one application; a thread looks for changes for as long as there are any."""
 
-    def __init__(self, socketio: SocketIO, cookie: str) -> None:
+    def __init__(self, socketio: SocketIO) -> None:
         self._socketio = socketio
         self._server: Any = vars(socketio)["server"]
-        self._cookie = cookie
         self._lock = threading.Lock()
         self._owners: dict[str, tuple[str, str]] = {}
         self._strangers: dict[str, float] = {}
@@ -93,7 +91,8 @@ class LiveUpdates:
     def _is_known(self, environ: WSGIEnvironment) -> bool:
         if sign_in.is_api_token(environ.get("HTTP_X_AUTH_TOKEN", "")):
             return True
-        return sign_in.find_session(parse_cookie(environ).get(self._cookie, "")) is not None
+        # A WebSocket's handshake cannot carry the page secret; CONNECT does.
+        return sign_in.has_session(callers.cookie_value(environ))
 
     def _may_wait(self) -> bool:
         if not sign_in.is_setup_done() or len(self._find_strangers()) >= _MOST_STRANGERS:

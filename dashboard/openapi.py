@@ -20,6 +20,14 @@ APPROVE: Schema = {
 }
 COUNT: Schema = {"type": "integer", "minimum": 0}
 MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Epoch milliseconds; 0 is unknown or never."}
+PAGE_SECRET: Schema = {
+    "type": "string",
+    "description": "To a browser only: the session's second secret, which every request shows as X-Page-Secret.",
+}
+STEP_UP: Schema = {
+    "type": "boolean",
+    "description": "A browser may send the request again after POST /api/auth/step-up.",
+}
 _STATUS: Schema = {"type": "string", "enum": ["valid", "expired", "needs_login"]}
 _AUTH_TYPE: Schema = {"type": "string", "enum": ["api_key", "oauth"]}
 _NAMES: Schema = {"type": "array", "items": TEXT}
@@ -51,13 +59,23 @@ IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Nothing": _object({}),
     "Ok": _whole({"ok": FLAG}),
-    "Error": _object({"error": TEXT, "hint": TEXT, "field": TEXT}, ("error", "hint")),
+    "Error": _object({"error": TEXT, "hint": TEXT, "field": TEXT, "step_up": STEP_UP}, ("error", "hint")),
     "Setup": _object({"password": TEXT, "setup_code": TEXT}, ("password",)),
     "Password": _object({"password": TEXT}, ("password",)),
     "PasswordChange": _object({"old_password": TEXT, "new_password": TEXT}, ("old_password", "new_password")),
     "ApiToken": _whole({"api_token": TEXT}),
+    "SetUp": _object({"api_token": TEXT, "page_secret": PAGE_SECRET}, ("api_token",)),
+    "SignedIn": _object({"ok": FLAG, "page_secret": PAGE_SECRET}, ("ok",)),
+    "Unlocked": _whole({"unlocked_until": MOMENT}),
     "AuthStatus": _whole(
-        {"setup_done": FLAG, "authenticated": FLAG, "setup_code_required": FLAG, "vendor": TEXT, "version": TEXT}
+        {
+            "setup_done": FLAG,
+            "authenticated": FLAG,
+            "setup_code_required": FLAG,
+            "unlocked_until": MOMENT,
+            "vendor": TEXT,
+            "version": TEXT,
+        }
     ),
     "Session": _whole(
         {
@@ -173,10 +191,12 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("get", "/healthz"): ("Tell that the server answers", None, 200, "Health", ()),
     ("get", "/api/openapi.json"): ("This description", None, 200, {"type": "object"}, ()),
     ("get", "/api/auth/status"): ("What a visitor may do", None, 200, "AuthStatus", ()),
-    ("post", "/api/auth/setup"): ("Choose the first password, get the API token", "Setup", 201, "ApiToken", (403, 409)),
-    ("post", "/api/auth/login"): ("Sign in", "Password", 200, "Ok", (403, 409)),
+    ("post", "/api/auth/setup"): ("Choose the first password, get the API token", "Setup", 201, "SetUp", (403, 409)),
+    ("post", "/api/auth/login"): ("Sign in", "Password", 200, "SignedIn", (403, 409)),
     ("post", "/api/auth/logout"): ("Sign out", "Nothing", 200, "Ok", ()),
-    ("post", "/api/auth/change-password"): ("Change the password", "PasswordChange", 200, "Ok", (403,)),
+    ("post", "/api/auth/step-up"): ("Prove again who sits at the browser", "Password", 200, "Unlocked", (403, 409)),
+    ("post", "/api/auth/lock"): ("End what the last proof has opened", "Nothing", 200, "Ok", ()),
+    ("post", "/api/auth/change-password"): ("Change the password", "PasswordChange", 200, "SignedIn", (403,)),
     ("post", "/api/auth/rotate-token"): ("Make a new API token", "Password", 200, "ApiToken", (403,)),
     ("get", "/api/auth/sessions"): ("List the signed-in browsers", None, 200, _list_of("Session"), ()),
     ("post", "/api/auth/sign-out-everywhere"): ("End every session", "Nothing", 200, "Ok", ()),

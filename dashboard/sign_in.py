@@ -34,6 +34,7 @@ _METHOD = "pbkdf2:sha256:600000"
 _MOST_SESSIONS = 100
 _MOST_ADDRESSES = 10_000
 _SEEN_EVERY_MS = 60_000
+STEP_UP_MS = 10 * 60_000
 # The token that the first set-up gives.
 _FIRST_TOKEN = "first"  # noqa: S105 - its name
 # The stems of what is tried first everywhere; digits and signs around them, or in place of letters, help nobody.
@@ -83,6 +84,16 @@ class Session(NamedTuple):
     user_agent: str
     page_secret_hash: str = ""
     proved_at: int = 0
+
+    @property
+    def is_browsers(self) -> bool:
+        """Tell whether a browser signed in for it: then it has a page secret."""
+        return self.page_secret_hash != ""
+
+    def unlocked_until(self, now_ms: int) -> int:
+        """Return until when (epoch milliseconds) the last proof is good, 0 when it is no longer."""
+        # A clock that was set back must not make a proof last.
+        return self.proved_at + STEP_UP_MS if 0 <= now_ms - self.proved_at < STEP_UP_MS else 0
 
 
 class Attempts:
@@ -150,10 +161,11 @@ def check_password(password: str, field: str = "password") -> None:
 
 
 def change_password(new_password: str) -> list[str]:
-    """Store another password, end every session and return the hashes of those ended."""
+    """Store another password, end every session and API token, and return the hashes of the sessions ended."""
     hashed = _hash(check_strength(new_password, "new_password"))
     with storage.writing() as connection:
         connection.execute("UPDATE settings SET value = ? WHERE key = 'password_hash'", (hashed,))
+        connection.execute("DELETE FROM api_tokens")
         return _delete_sessions(connection)
 
 
@@ -172,23 +184,62 @@ def is_api_token(text: str) -> bool:
     return row is not None and hmac.compare_digest(str(row["hash"]), digest(text))
 
 
-def open_session(address: str, user_agent: str, *, replaces: str = "") -> str:
-    """Start a session, end the one it replaces (a cookie's value) and return the new cookie's value."""
+class Opened(NamedTuple):
+    """The secrets of a new session: the cookie's value and, for a browser's, the page secret (else "")."""
+
+    cookie: str
+    page_secret: str
+
+
+def open_session(address: str, user_agent: str, *, replaces: str = "", browser: bool = False) -> Opened:
+    """Start a session, end the one it replaces (a cookie's value) and return the new one's secrets.
+
+    Whoever signs in has just proved who he is.
+    """
     session_id = secrets.token_urlsafe(32)
+    page_secret = secrets.token_urlsafe(32) if browser else ""
     now = _now_ms()
-    row = (digest(session_id), now, now, now + SESSION_SECONDS * 1000, address, user_agent[:200])
+    page_secret_hash = digest(page_secret) if browser else ""
+    ends = now + SESSION_SECONDS * 1000
+    row = (digest(session_id), now, now, ends, address, user_agent[:200], page_secret_hash, now)
     with storage.writing() as connection:
         connection.execute("DELETE FROM sessions WHERE id_hash = ? OR expires_at <= ?", (digest(replaces), now))
-        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, '', 0)", row)
+        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         connection.execute(
             "DELETE FROM sessions WHERE id_hash NOT IN (SELECT id_hash FROM sessions ORDER BY created_at DESC LIMIT ?)",
             (_MOST_SESSIONS,),
         )
-    return session_id
+    return Opened(session_id, page_secret)
 
 
-def find_session(session_id: str) -> Session | None:
-    """Return the live session of a cookie's value."""
+def find_session(session_id: str, page_secret: str = "") -> Session | None:
+    """Return the live session of a cookie's value; a browser's only to who has its page secret too."""
+    session = _find_session(session_id)
+    if session is None or not session.is_browsers:
+        return session
+    return session if hmac.compare_digest(session.page_secret_hash, digest(page_secret)) else None
+
+
+def has_session(session_id: str) -> bool:
+    """Tell whether a cookie's value belongs to a live session; that alone opens nothing."""
+    return _find_session(session_id) is not None
+
+
+def note_proof(session: Session) -> int:
+    """Note that the session's owner has just proved who he is, and return until when (ms) that is good."""
+    now = _now_ms()
+    with storage.writing() as connection:
+        connection.execute("UPDATE sessions SET proved_at = ? WHERE id_hash = ?", (now, session.id_hash))
+    return now + STEP_UP_MS
+
+
+def forget_proofs(id_hash: str = "") -> None:
+    """Let one session, or every one, ask again at once."""
+    with storage.writing() as connection:
+        connection.execute("UPDATE sessions SET proved_at = 0 WHERE ? IN ('', id_hash)", (id_hash,))
+
+
+def _find_session(session_id: str) -> Session | None:
     if not session_id:
         return None
     with storage.reading() as connection:

@@ -25,7 +25,7 @@ from token_endpoint import TokenEndpoint, in_hours
 from warm import DEADLINE
 
 from claude_accounts.dashboard import browser_libs
-from claude_accounts.dashboard.api import COOKIE
+from claude_accounts.dashboard.callers import COOKIE
 from claude_accounts.server import STATIC, create_app
 
 
@@ -498,7 +498,7 @@ def test_no_secret_reaches_the_servers_output(tmp_path: Path, endpoint: TokenEnd
     refresh = endpoint.new_login()
     with running(tmp_path) as server:
         _status, headers, body = server.request("POST", "/api/auth/setup", {"password": PASSWORD})
-        token, cookie = body["api_token"], headers["Set-Cookie"].partition("=")[2].partition(";")[0]
+        token, cookie = body["api_token"], headers["Set-Cookie"].partition(";")[0]
         auth = {"X-Auth-Token": token}
         tokens = {"access_token": ACCESS, "refresh_token": refresh, "expires_at": in_hours(-1)}
         new = {"name": "client", "auth_type": "oauth", **tokens}
@@ -513,7 +513,7 @@ def test_no_secret_reaches_the_servers_output(tmp_path: Path, endpoint: TokenEnd
         server.request("POST", "/api/auth/login", {"password": PASSWORD + "x"})
         server.request("POST", "/api/import", [{"name": "x", "auth_type": "api_key", "api_key": API_KEY + "\n"}], auth)
         url = f"http://127.0.0.1:{server.port}"
-        for headers, socket_auth in (({"X-Auth-Token": token}, None), ({"Cookie": f"{COOKIE}={cookie}"}, None)):
+        for headers, socket_auth in (({"X-Auth-Token": token}, None), ({"Cookie": cookie}, None)):
             with socket(url, headers, auth=socket_auth) as client:
                 client.emit("start_terminal", {"account_id": API_KEY})
                 client.emit("nothing", {"token": token})
@@ -524,7 +524,7 @@ def test_no_secret_reaches_the_servers_output(tmp_path: Path, endpoint: TokenEnd
         text = server.output.read_text()
     assert "POST /api/accounts 201" in text
     issued = [secret for pair in endpoint.issued for secret in pair]
-    for secret in (PASSWORD, token, cookie, ACCESS, REFRESH, API_KEY, refresh, *issued):
+    for secret in (PASSWORD, token, cookie.partition("=")[2], ACCESS, REFRESH, API_KEY, refresh, *issued):
         assert secret not in text
 
 
