@@ -22,7 +22,7 @@ import flask_socketio
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import NotFound
 
-from .dashboard import api, browser_libs, openapi, sign_in
+from .dashboard import api, browser_libs, callers, first_setup, openapi, sign_in
 from .dashboard.api import Config
 from .dashboard.live_updates import LiveUpdates
 from .dashboard.origin import Gate
@@ -57,7 +57,8 @@ def create_app(config: Config | None = None) -> Flask:
     )
     live = LiveUpdates(socketio)
     terminals = terminal_events.register(socketio)
-    app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals)
+    codes = first_setup.Codes(config.setup_code_hash, config.link_code_hash)
+    app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals, codes)
     app.extensions["claude_accounts_list"] = api_accounts.AccountList()
     api.register(app)
     _register_sockets(socketio, live)
@@ -95,7 +96,7 @@ def _register_pages(app: Flask) -> None:
 
     @app.get("/api/openapi.json")
     def description() -> Response:
-        return jsonify(openapi.document())
+        return jsonify(openapi.document(callers.cookie_name(request.environ)))
 
 
 def _register_sockets(socketio: flask_socketio.SocketIO, live: LiveUpdates) -> None:

@@ -23,13 +23,15 @@ from ..messages import (
     StorageFailed,
     StoreBusy,
     _,
+    warn,
 )
 from ..terminal.images import LARGEST_IMAGE
-from . import callers, openapi, origin, sign_in
+from . import callers, first_setup, journal, openapi, origin, sign_in
 from .live_updates import LiveUpdates
 
 # Under this name the server that runs us keeps what wants to hear that a body has arrived in whole.
 BODY_READ = "claude_accounts.body_read"
+_MOST_HALF = 1000
 LARGEST_BODY = 64 * 1024
 LARGEST_IMPORT = 16 * 1024 * 1024
 # By endpoint, where more than usual is wanted.
@@ -51,12 +53,16 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Config(NamedTuple):
-    """How a server is reached; `setup_code_hash` is that of the code it printed, "" when it printed none."""
+    """How a server is reached; the hashes are those of the codes for a first visit, "" for none.
+
+    One stands on its terminal, the other in the link that it opens itself.
+    """
 
     remote: bool = False
     trusted_hosts: tuple[str, ...] = ()
     behind_proxy: bool = False
     setup_code_hash: str = ""
+    link_code_hash: str = ""
 
 
 class Parts(NamedTuple):
@@ -66,6 +72,7 @@ class Parts(NamedTuple):
     attempts: sign_in.Attempts
     live: LiveUpdates
     terminals: Any
+    setup_codes: first_setup.Codes
 
 
 def parts() -> Parts:
@@ -82,7 +89,9 @@ def stop_terminals(app: Flask) -> None:
 
 def register(app: Flask) -> None:
     """Put authentication in front of every route and the error table behind it."""
+    app.extensions["claude_accounts_half"] = set()
     app.before_request(_limit_body)
+    app.before_request(_refuse_other_sites)
     app.before_request(_authenticate)
     app.register_error_handler(AccountsError, _answer_failure)
     app.register_error_handler(HTTPException, _answer_http_failure)
@@ -161,7 +170,24 @@ def authenticated(token: object = None, page_secret: object = None) -> str | Non
         return ""
     secret = page_secret if isinstance(page_secret, str) else None
     g.session = callers.session_of(request.environ, secret)
+    if g.session is None:
+        _note_half_session()
     return g.session.id_hash if g.session else None
+
+
+def _note_half_session() -> None:
+    """Note in the journal who shows a browser's cookie without its page secret: once for each session and place."""
+    cookie = session_cookie()
+    seen: set[tuple[str, str]] = current_app.extensions["claude_accounts_half"]
+    key = (sign_in.digest(cookie), address())
+    if not cookie or key in seen or len(seen) >= _MOST_HALF or not sign_in.has_session(cookie):
+        return
+    seen.add(key)
+    try:
+        journal.note("cookie-without-secret", address=address(), detail=request.headers.get("User-Agent", "")[:200])
+    except StorageFailed as error:
+        # Refused all the same, also where nothing can be written.
+        warn(error.message)
 
 
 def require_sign_in() -> None:
@@ -183,6 +209,12 @@ def require_step_up() -> None:
     _refuse(403, _("this asks for the password again"), hint, step_up=True)
 
 
+def refuse_browser(message: str) -> None:
+    """Raise 403 with this sentence where a browser asks, or its session."""
+    if is_browser() or (g.session is not None and g.session.is_browsers):
+        _refuse(403, message)
+
+
 def ok() -> Response:
     """Return the answer of a route that has nothing else to say."""
     return jsonify({"ok": True})
@@ -195,11 +227,21 @@ def _limit_body() -> None:
         _refuse(413, _("the body is too large"))
 
 
+def _is_below_api() -> bool:
+    return request.path.lower().lstrip("/").startswith("api")
+
+
+def _refuse_other_sites() -> None:
+    """Refuse what another page lets its reader's browser ask of the API, be it only a link: no such answer is shown."""
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and _is_below_api():
+        _refuse(403, _("another page may not ask this"), _("open the dashboard itself"))
+
+
 def _authenticate() -> None:
     g.session = None
     if request.endpoint in _PUBLIC_ENDPOINTS:
         return
-    if request.endpoint is None and not request.path.lower().lstrip("/").startswith("api"):
+    if request.endpoint is None and not _is_below_api():
         return
     require_sign_in()
     if g.session and request.method not in ("GET", "HEAD", "OPTIONS"):

@@ -1,4 +1,5 @@
-"""Owns what a request tells of its sender: a browser's marks, the session's cookie, the page's secret.
+"""Owns what a request tells of its sender: a browser's marks, the session's cookie, the page's secret,
+whether it is our own user's.
 
 It reads a WSGI environ and looks the session up; what a session may do is no business of this module.
 """
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from werkzeug.http import parse_cookie
 
+from ..install.rc_files import CONTAINER_VARIABLE
+from ..system import peer
 from ..system.folders import data_folder
 from . import sign_in
-from .origin import parse_host, scheme_of
+from .origin import is_local, parse_host, scheme_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -63,6 +66,28 @@ def session_of(environ: WSGIEnvironment, secret: str | None = None) -> sign_in.S
     if session is not None and not session.page_secret_hash and _has_fetch_marks(environ):
         return None
     return session
+
+
+def is_same_user(environ: WSGIEnvironment) -> bool:
+    """Tell whether the request comes from this machine and from our own user's process, and that for sure."""
+    if not is_local(environ) or _peer_owner(environ) != os.geteuid():
+        return False
+    # In a container, what its root hands in from outside looks like its root's own.
+    return not (os.geteuid() == 0 and os.environ.get(CONTAINER_VARIABLE))
+
+
+def is_another_user(environ: WSGIEnvironment) -> bool:
+    """Tell whether the request is known to come from another ordinary user of this machine, or from elsewhere."""
+    return not is_local(environ) or _peer_owner(environ) not in (None, 0, os.geteuid())
+
+
+def _peer_owner(environ: WSGIEnvironment) -> int | None:
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if connection is not None:
+        return peer.owner(connection)
+    # Every server names itself or its peer's port; a client within our own process has neither.
+    is_in_process = "SERVER_SOFTWARE" not in environ and "REMOTE_PORT" not in environ
+    return os.geteuid() if is_in_process else None
 
 
 def _has_fetch_marks(environ: WSGIEnvironment) -> bool:

@@ -24,6 +24,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from ..accounts import storage
 from ..messages import AccountsError, Conflict, InvalidInput, _
+from . import first_setup
 
 SESSION_SECONDS = 7 * 24 * 3600
 SHORTEST_PASSWORD = 10
@@ -124,8 +125,18 @@ class Attempts:
 
 
 def is_setup_done() -> bool:
-    """Tell whether the dashboard has a password."""
-    return _setting("password_hash") != ""
+    """Tell whether the dashboard has a password. Raises StorageFailed when it had one and the database knows none."""
+    if _setting("password_hash"):
+        return True
+    if first_setup.is_marked():
+        raise first_setup.password_lost()
+    return False
+
+
+def remember_setup() -> None:
+    """See to it that what was set up is remembered beside the database too; older programs did not."""
+    if _setting("password_hash"):
+        first_setup.mark()
 
 
 def set_up(password: str) -> str:
@@ -143,13 +154,23 @@ def set_up(password: str) -> str:
         except sqlite3.IntegrityError as error:
             raise _already_set_up() from error
         _replace_first_token(connection, token)
+    first_setup.mark()
     return token
+
+
+def reset_password() -> None:
+    """Forget the password, every session and every API token: the next visit chooses another password."""
+    with storage.writing() as connection:
+        connection.execute("DELETE FROM settings WHERE key = 'password_hash'")
+        connection.execute("DELETE FROM api_tokens")
+        _delete_sessions(connection)
+    first_setup.unmark()
 
 
 def check_password(password: str, field: str = "password") -> None:
     """Raise WrongPassword unless this is the dashboard's password; few are compared at a time."""
     stored = _setting("password_hash")
-    if not stored:
+    if not stored and not is_setup_done():
         raise AccountsError(_("the dashboard has no password yet"), _("open it in a browser and choose one"))
     text = _normalised(password)
     fits = len(text.encode()) <= LONGEST_PASSWORD_BYTES
@@ -202,6 +223,8 @@ def open_session(address: str, user_agent: str, *, replaces: str = "", browser: 
     page_secret_hash = digest(page_secret) if browser else ""
     ends = now + SESSION_SECONDS * 1000
     row = (digest(session_id), now, now, ends, address, user_agent[:200], page_secret_hash, now)
+    # A dashboard of before the mark was there gets it now.
+    first_setup.mark()
     with storage.writing() as connection:
         connection.execute("DELETE FROM sessions WHERE id_hash = ? OR expires_at <= ?", (digest(replaces), now))
         connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
@@ -284,9 +307,10 @@ def new_setup_code() -> str:
     return "-".join(letters[place : place + 4] for place in (0, 4, 8))
 
 
-def check_setup_code(given: str, code_hash: str) -> None:
-    """Raise WrongPassword unless `given` is the printed code; case, spaces and dashes do not matter."""
-    if not code_hash or not hmac.compare_digest(hash_setup_code(given), code_hash):
+def check_setup_code(given: str, *code_hashes: str) -> None:
+    """Raise WrongPassword unless `given` is one of the codes; case, spaces and dashes do not matter."""
+    found = hash_setup_code(given)
+    if not any([code_hash and hmac.compare_digest(found, code_hash) for code_hash in code_hashes]):
         raise WrongPassword(
             _("the setup code is missing or wrong"),
             _("the server printed it on its own terminal when it started"),

@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from ...messages import VERSION
+from ...messages import VERSION, NotFound, _
 from .. import browser_libs, callers, origin, sign_in
-from ..api import address, authenticated, body, is_browser, ok, parts, session_cookie
+from ..api import address, authenticated, body, is_browser, ok, parts, require_step_up, session_cookie
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth")
 
@@ -18,13 +18,16 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth")
 def status() -> Response:
     """Tell a visitor what there is to do: choose a password, sign in, or go on."""
     done = sign_in.is_setup_done()
+    if done:
+        # Another server of this data folder may have been the one.
+        parts().setup_codes.forget()
     is_in = authenticated() is not None
     return jsonify(
         {
             "setup_done": done,
             "authenticated": is_in,
             "setup_code_required": not done and _needs_setup_code(),
-            "unlocked_until": g.session.unlocked_until(_now_ms()) if is_in and g.session else 0,
+            "unlocked_seconds": _seconds_left(g.session) if is_in and g.session else 0,
             "vendor": f"/vendor/{browser_libs.lock_id()}/" if browser_libs.vendor_folder() else "",
             "version": VERSION,
         }
@@ -37,8 +40,10 @@ def setup() -> tuple[Response, int]:
     given = body("Setup")
     if not sign_in.is_setup_done() and _needs_setup_code():
         parts().attempts.count("setup", address())
-        sign_in.check_setup_code(given.get("setup_code", ""), parts().config.setup_code_hash)
+        codes = parts().setup_codes.known(link=not callers.is_another_user(request.environ))
+        sign_in.check_setup_code(given.get("setup_code", ""), *codes)
     token = sign_in.set_up(given["password"])
+    parts().setup_codes.forget()
     return _signed_in({"api_token": token}), 201
 
 
@@ -66,7 +71,9 @@ def logout() -> Response:
 def step_up() -> Response:
     """Prove again who sits at this browser; what asks for that is then open for ten minutes."""
     _prove(body("Password")["password"], "password")
-    return jsonify({"unlocked_until": sign_in.note_proof(g.session) if g.session else 0})
+    if g.session:
+        sign_in.note_proof(g.session)
+    return jsonify({"unlocked_seconds": sign_in.STEP_UP_MS // 1000})
 
 
 @blueprint.post("/lock")
@@ -75,7 +82,7 @@ def lock() -> Response:
     body("Nothing")
     if g.session:
         sign_in.forget_proofs(g.session.id_hash)
-    return ok()
+    return jsonify({"unlocked_seconds": 0})
 
 
 @blueprint.post("/change-password")
@@ -119,6 +126,21 @@ def sessions() -> Response:
     )
 
 
+@blueprint.delete("/sessions/<session_id>")
+def end_session(session_id: str) -> Response:
+    """End one session, named as the list does, and with it its sockets."""
+    body("Nothing")
+    found = [session.id_hash for session in sign_in.list_sessions() if session.id_hash[:16] == session_id]
+    if not found:
+        raise NotFound(_("there is no such session (any more)"))
+    if not (g.session and g.session.id_hash in found):
+        require_step_up()
+    for id_hash in found:
+        sign_in.close_session(id_hash)
+    parts().live.close_of(found)
+    return ok()
+
+
 @blueprint.post("/sign-out-everywhere")
 def sign_out_everywhere() -> Response:
     """End every session, this one too."""
@@ -128,7 +150,7 @@ def sign_out_everywhere() -> Response:
 
 
 def _needs_setup_code() -> bool:
-    return not origin.is_local(request.environ)
+    return not callers.is_same_user(request.environ)
 
 
 def _prove(password: str, field: str) -> None:
@@ -146,7 +168,9 @@ def _signed_in(answer: dict[str, Any]) -> Response:
     )
     if session_cookie():
         parts().live.close_of([sign_in.digest(session_cookie())])
-    response = jsonify(answer | ({"page_secret": opened.page_secret} if browser else {}))
+    if browser:
+        answer |= {"page_secret": opened.page_secret, "unlocked_seconds": sign_in.STEP_UP_MS // 1000}
+    response = jsonify(answer)
     response.set_cookie(
         callers.cookie_name(request.environ),
         opened.cookie,
@@ -170,5 +194,6 @@ def _is_https() -> bool:
     return origin.scheme_of(request.environ) == "https"
 
 
-def _now_ms() -> int:
-    return int(time.time() * 1000)
+def _seconds_left(session: sign_in.Session) -> int:
+    now = int(time.time() * 1000)
+    return max(0, session.unlocked_until(now) - now) // 1000
