@@ -210,8 +210,8 @@ def require_step_up() -> None:
 
 
 def refuse_browser(message: str) -> None:
-    """Raise 403 with this sentence where a browser asks, or its session."""
-    if is_browser() or (g.session is not None and g.session.is_browsers):
+    """Raise 403 with this sentence where a browser's session asks."""
+    if g.session is not None and g.session.is_browsers:
         _refuse(403, message)
 
 
