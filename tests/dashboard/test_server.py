@@ -585,7 +585,7 @@ def test_two_servers_on_one_home_do_not_disturb_each_other(tmp_path: Path) -> No
 
 
 def test_browser_opens_once_when_the_server_answers(tmp_path: Path, program_folder: Path) -> None:
-    """And finds the page there."""
+    """And finds the page there, with the code for a first visit where neither server nor log sees it."""
     opened = tmp_path / "opened"
     write_program(
         program_folder / "fake-browser",
@@ -608,7 +608,13 @@ def test_browser_opens_once_when_the_server_answers(tmp_path: Path, program_fold
     try:
         url = _wait_for(output, r"http://localhost:\d+/", process)[0]
         _wait_for(opened, r"\n", process)
-        assert opened.read_text() == f"200 {url}\n"
+        link = re.fullmatch(rf"200 {url}#setup=([A-Z2-9-]{{14}})\n", opened.read_text())
+        assert link is not None, opened.read_text()
+        # The printed code is another one: a browser's command line can be read by everybody on the machine.
+        printed = re.findall(r"[A-Z2-9]{4}(?:-[A-Z2-9]{4}){2}", output.read_text())
+        assert len(printed) == 2 and len(set(printed)) == 1
+        assert f"{url}#setup={printed[0]}" in output.read_text()
+        assert link[1] not in printed
     finally:
         process.terminate()
         process.wait(DEADLINE)
