@@ -87,6 +87,10 @@ class Server:
             self._said.close()
             raise AssertionError("the server did not start: " + "".join(said))
 
+    def first_visit(self) -> str:
+        """Return the link that the server has printed for a first visit."""
+        return next(line.split()[-1] for line in self._said if "#setup=" in line)
+
     def stop(self) -> None:
         """End the server as Ctrl-C does and wait for its end."""
         self.process.send_signal(signal.SIGINT)
