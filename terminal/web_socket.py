@@ -62,7 +62,7 @@ class WebSocket:
         # The length of a slice of the unsent bytes, 0 when they are to go out as soon as possible.
         self._held = 0
         self._closed = False
-        # A second Close frame is an error that browsers report.
+        # What follows a Close frame, another one too, is an error that browsers report. Under the lock.
         self._parted = False
         self.source: Source | None = None
         self.engine_socket: Any = getattr(handler, "__self__", None)
@@ -180,7 +180,7 @@ class WebSocket:
         """Send a slice of what `pump` held back, if the peer takes it at once; never waits."""
         if self._held and self._lock.acquire(blocking=False):
             try:
-                if self._held and not self._closed:
+                if self._held and not self._closed and not self._parted:
                     sent = self._pipe.send(self._unsent[: self._held], wait=False)
                     self._unsent = self._unsent[sent:]
             except OSError:
@@ -204,14 +204,14 @@ class WebSocket:
                     return False
             finally:
                 self._lock.release()
-            if hold or self.source is None or not self.source.has_more():
+            if hold or self._closed or self._parted or self.source is None or not self.source.has_more():
                 return True
 
     def _send_now(self, hold: bool) -> bool:
         """Send without waiting until the source has nothing; False when the peer does not take it."""
         self._held = 0
         while True:
-            if self._closed:
+            if self._closed or self._parted:
                 return True
             while self._unsent:
                 try:
@@ -250,7 +250,7 @@ class WebSocket:
     def _send_all(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         while view:
-            if self._closed:
+            if self._closed or self._parted:
                 raise BrokenPipeError
             try:
                 view = view[self._pipe.send(view, wait=True) :]
