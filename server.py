@@ -66,7 +66,12 @@ def create_app(config: Config | None = None) -> Flask:
         app.register_blueprint(blueprint)
     app.after_request(_log_request)
     # Socket.IO's endpoint never reaches Flask, so the gate goes around everything.
-    gate = Gate(live.door(app.wsgi_app), remote=config.remote, trusted_hosts=config.trusted_hosts)
+    gate = Gate(
+        live.door(app.wsgi_app),
+        remote=config.remote,
+        trusted_hosts=config.trusted_hosts,
+        behind_proxy=config.behind_proxy,
+    )
     app.wsgi_app = gate  # type: ignore[method-assign]
     return app
 
