@@ -56,7 +56,7 @@ def test_page_itself_needs_no_inline_script_and_no_other_host(dashboard: Dashboa
     assert re.search(r"<script(?![^>]*\bsrc=)", html) is None
     assert re.search(r"\son[a-z]+\s*=", html) is None
     loaded = re.findall(r"<(?:script|link|img|iframe|source)[^>]*?(?:src|href)=[\"']([^\"']*)", html)
-    assert loaded and all(address.startswith("/static/") for address in loaded)
+    assert loaded and all(address.startswith("static/") for address in loaded)
     for path in Path(STATIC, "js").rglob("*.js"):
         code = path.read_text()
         assert "sessionStorage" not in code, path
