@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,13 +136,45 @@ def below(
 ) -> Iterator[tuple[Proxy, bool]]:
     """Return the same below `/claude/`, and whether the proxy tells the server so."""
     kind, told = request.param
-    with _proxied(kind, tmp_path, program_folder, libraries_cache, prefix=True, told=told) as proxy:
+
+    def untold(config: str) -> str:
+        return "".join(line for line in config.splitlines(True) if told or "X-Forwarded-Prefix" not in line)
+
+    with _proxied(kind, tmp_path, program_folder, libraries_cache, prefix=True, change=untold) as proxy:
         yield proxy, told
+
+
+REWRITTEN = {
+    "Origin": {"Host": "$http_host", "Origin": "http://localhost:5111"},
+    "Host": {"Host": "localhost:5111"},
+    "Host and Origin": {"Host": "localhost:5111", "Origin": "http://localhost:5111"},
+    "Host without its port": {"Host": "$host", "Origin": f"https://{NAME}:8443"},
+}
+
+
+@pytest.fixture(params=REWRITTEN)
+def forwarder(
+    request: pytest.FixtureRequest, tmp_path: Path, program_folder: Path, libraries_cache: str
+) -> Iterator[Proxy]:
+    """Return the same behind an nginx that rewrites what the browser sent."""
+    headers = "".join(f'proxy_set_header {name} "{value}";\n' for name, value in REWRITTEN[request.param].items())
+
+    def rewriting(config: str) -> str:
+        return _replaced(config, **{"proxy_set_header Host $http_host;": headers})
+
+    with _proxied("nginx", tmp_path, program_folder, libraries_cache, change=rewriting) as proxy:
+        yield proxy
 
 
 @contextmanager
 def _proxied(
-    kind: str, tmp_path: Path, program_folder: Path, libraries_cache: str, *, prefix: bool = False, told: bool = True
+    kind: str,
+    tmp_path: Path,
+    program_folder: Path,
+    libraries_cache: str,
+    *,
+    prefix: bool = False,
+    change: Callable[[str], str] = str,
 ) -> Iterator[Proxy]:
     if shutil.which(kind, path=f"{os.environ['PATH']}:/usr/sbin") is None:
         lack(f"no {kind} here")
@@ -155,11 +187,8 @@ def _proxied(
         folder = tmp_path / "proxy"
         folder.mkdir()
         command = PROXIES[kind](folder, server, https_port, http_port, pair, prefix)
-        if not told:
-            for config in (folder / "nginx.conf", folder / "Caddyfile"):
-                if config.exists():
-                    lines = config.read_text().splitlines(keepends=True)
-                    config.write_text("".join(line for line in lines if "X-Forwarded-Prefix" not in line))
+        config = Path(command[command.index("-c" if kind == "nginx" else "--config") + 1])
+        config.write_text(change(config.read_text()))
         stack.enter_context(_proxy_process(command, folder, https_port))
         yield Proxy(https_port, http_port, server, pair.certificate_path)
 
@@ -267,13 +296,26 @@ def test_below_a_path_everything_of_the_page_works(below: tuple[Proxy, bool], br
     assert cookie["path"] == ("/claude/" if told else "/")
 
 
-def _open_a_terminal(proxy: Proxy, browser: Browser, prefix: str = "") -> tuple[list[str], Any, list[str]]:
+@pytest.mark.skipif(
+    not os.path.exists(CHROMIUM) and os.environ.get("CI") != "true",
+    reason="no Chromium here (set CHROMIUM to its path)",
+)
+def test_the_page_works_through_a_forwarder_that_rewrites_its_address(forwarder: Proxy, browser: Browser) -> None:
+    _open_a_terminal(forwarder, browser, own_page={"Sec_Fetch_Site": "same-origin"})
+    body = {"password": PASSWORD}
+    assert forwarder.request("POST", "/api/auth/login", body, Sec_Fetch_Site="cross-site")[0] == 403
+
+
+def _open_a_terminal(
+    proxy: Proxy, browser: Browser, prefix: str = "", own_page: dict[str, str] | None = None
+) -> tuple[list[str], Any, list[str]]:
     """Sign in, type into a terminal and read; return the sockets' addresses, the cookie, and what was asked for."""
     body = {"password": PASSWORD, "setup_code": _setup_code(proxy.server)}
-    headers = proxy.request("POST", f"{prefix}/api/auth/setup", body, Origin=f"https://{NAME}")[1]
+    own_page = {"Origin": f"https://{NAME}"} | (own_page or {})
+    headers = proxy.request("POST", f"{prefix}/api/auth/setup", body, **own_page)[1]
     session = headers["Set-Cookie"].partition(";")[0]
     new = {"name": "work", "auth_type": "api_key", "api_key": API_KEY}
-    assert proxy.request("POST", f"{prefix}/api/accounts", new, Cookie=session)[0] == 201
+    assert proxy.request("POST", f"{prefix}/api/accounts", new, Cookie=session, **own_page)[0] == 201
     there = f"--host-resolver-rules=MAP {NAME} 127.0.0.1:{proxy.https_port}"
     options = [*CHROMIUM_OPTIONS, there, "--ignore-certificate-errors"]
     with closing(browser.browser_type.launch(executable_path=CHROMIUM, args=options)) as visitor:

@@ -51,7 +51,7 @@ export async function connect(vendor, changed, signIn) {
   }
   clearInterval(polling);
   const { io } = await import(placed(`${vendor}socket.io.js`));
-  socket = /** @type {Socket} */ (io({ path: `${base}socket.io/`, transports: ["websocket"], reconnection: false }));
+  socket = /** @type {Socket} */ (io({ path: `${base}socket.io/`, transports: ["websocket", "polling"], tryAllTransports: true, reconnection: false }));
   socket.on("connect", () => {
     back();
     changed();
