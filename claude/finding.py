@@ -31,13 +31,13 @@ class Found(NamedTuple):
     passed: tuple[tuple[str, str], ...]
 
 
-def find(environ: Mapping[str, str], cwd: str | None = None) -> Found:
+def find(environ: Mapping[str, str]) -> Found:
     """Return the claude that a shell with this environment would start, else one where installers put it.
 
-    Relative entries of PATH count from `cwd`, else from the current folder. Raises ClaudeMissing.
+    Relative entries of PATH do not count. Raises ClaudeMissing.
     """
     passed: list[tuple[str, str]] = []
-    for on_path, folders in ((True, programs.search_path(environ, cwd)), (False, _known_folders(environ))):
+    for on_path, folders in ((True, programs.search_path(environ)), (False, _known_folders(environ))):
         for folder in folders:
             path = os.path.join(folder, "claude")
             if not os.path.lexists(path) or any(path == known for known, _reason in passed):

@@ -25,6 +25,7 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from ..install.rc_files import CONTAINER_VARIABLE
 from ..messages import AccountsError, InvalidInput, _, printable, say, warn
+from ..system import programs
 from . import addresses, browser_libs, self_signed, sign_in
 from .api import BODY_READ, Config, stop_terminals
 
@@ -59,6 +60,8 @@ class Options(NamedTuple):
 
 def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     """Serve what `create_app` makes until a signal ends it. Raises AccountsError when it cannot begin."""
+    # Python's own way to a browser looks for programs too.
+    os.environ.update(programs.handed_on(os.environ))
     _check_certificate(options)
     listeners = _listen(options)
     port = listeners[0].getsockname()[1]
