@@ -85,9 +85,9 @@ def test_what_we_run_starts_nothing_of_the_current_folder(script: str, path: str
 @pytest.mark.parametrize("way", ["become", "run_on_terminal"])
 def test_what_we_become_starts_nothing_of_the_current_folder(script: str, path: str, way: str) -> None:
     give = f"({script!r}, [{script!r}], environ)" if way == "become" else f"([{script!r}], environ)"
-    code = f"from claude_accounts.system import programs; environ = {{'PATH': {path!r}}}; programs.{way}{give}"
-    environ = os.environ | {"PYTHONPATH": str(Path(programs.__file__).parents[2])}
-    finished = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, timeout=DEADLINE)
+    code = f"import sys; sys.path.insert(0, {str(PROJECT)!r})\nimport bare_names\nenviron = {{'PATH': {path!r}}}\n"
+    code += f"bare_names.member('system.programs').{way}{give}"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=DEADLINE)
     assert finished.stdout == b"" and b"tool" in finished.stderr
 
 
