@@ -26,6 +26,7 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 from ..install.rc_files import CONTAINER_VARIABLE
 from ..messages import AccountsError, InvalidInput, _, printable, say, warn
 from ..system import programs
+from ..terminal import images, survivors
 from . import addresses, browser_libs, self_signed, sign_in
 from .api import BODY_READ, Config, stop_terminals
 
@@ -80,6 +81,7 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
         behind_proxy=options.behind_proxy,
         setup_code_hash=sign_in.hash_setup_code(code) if code else "",
     )
+    images.sweep()
     application = _Application(lambda: create_app(config), options, listeners, url)
     say(_("Dashboard: {url}", url=url))
     if fingerprint:
@@ -216,6 +218,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
         _Master(self).run()
 
     def _begin_worker(self, _master: Arbiter, worker: _Worker) -> None:
+        # Before there is any thread here.
+        survivors.watch()
         # How long a worker waits for answers that are under way; its master waits longer before it kills.
         worker.cfg.set("graceful_timeout", _ANSWER_SECONDS)
 
