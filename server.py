@@ -18,6 +18,7 @@ if not __package__:
 import logging
 import os
 
+import engineio.payload  # type: ignore[import-untyped]
 import flask_socketio
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import NotFound
@@ -38,6 +39,9 @@ from .terminal import events as terminal_events
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 log = logging.getLogger("claude_accounts.requests")
+# Where no WebSocket gets through, a fast typist's keys arrive many in one request; the library drops more than 16
+# without a word. The size of the request is bounded all the same.
+engineio.payload.Payload.max_decode_packets = 1000
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -66,7 +70,12 @@ def create_app(config: Config | None = None) -> Flask:
         app.register_blueprint(blueprint)
     app.after_request(_log_request)
     # Socket.IO's endpoint never reaches Flask, so the gate goes around everything.
-    gate = Gate(live.door(app.wsgi_app), remote=config.remote, trusted_hosts=config.trusted_hosts)
+    gate = Gate(
+        live.door(app.wsgi_app),
+        remote=config.remote,
+        trusted_hosts=config.trusted_hosts,
+        behind_proxy=config.behind_proxy,
+    )
     app.wsgi_app = gate  # type: ignore[method-assign]
     return app
 

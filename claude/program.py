@@ -47,9 +47,9 @@ class Launch(NamedTuple):
     pin_outlives: bool = False
 
 
-def find_claude(environ: Mapping[str, str], cwd: str | None = None) -> str:
+def find_claude(environ: Mapping[str, str]) -> str:
     """Return the absolute path of the claude that a shell would start, or an installer's. Raises ClaudeMissing."""
-    return finding.find(environ, cwd).path
+    return finding.find(environ).path
 
 
 def child_env(environ: Mapping[str, str], credential: Mapping[str, str], account_name: str) -> dict[str, str]:
@@ -88,7 +88,7 @@ def prepare_launch(
     Raises ClaudeMissing, and RivalCredential where something would win that cannot be taken out, or where the folder's
     settings send the credential to a host that is not allowed (with `force` both are only told).
     """
-    program = find_claude(environ, cwd)
+    program = find_claude(environ)
     ((variable, value),) = credential.items()
     env = child_env(nesting.for_launch(environ, arguments), credential, account_name)
     way = _("durable login") if variable == STORE_VARIABLE else variable

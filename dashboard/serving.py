@@ -17,7 +17,6 @@ import time
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
@@ -26,7 +25,9 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from ..install.rc_files import CONTAINER_VARIABLE
 from ..messages import AccountsError, InvalidInput, _, printable, say, warn
-from . import browser_libs, self_signed, sign_in
+from ..system import programs
+from ..terminal import images, survivors
+from . import addresses, browser_libs, self_signed, sign_in
 from .api import BODY_READ, Config, stop_terminals
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _BODY_SECONDS = 60
 _ANSWER_SECONDS = 1
 _END_SECONDS = 12
 _LIBRARIES_SECONDS = 15
+_HERE, _EVERYWHERE = ("127.0.0.1",), ("0.0.0.0", "::")  # noqa: S104 - what --remote asks for
+# A free port of one family may be taken in the other.
+_ATTEMPTS = 20
 
 
 class Options(NamedTuple):
@@ -57,9 +61,11 @@ class Options(NamedTuple):
 
 def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     """Serve what `create_app` makes until a signal ends it. Raises AccountsError when it cannot begin."""
+    # Python's own way to a browser looks for programs too.
+    os.environ.update(programs.handed_on(os.environ))
     _check_certificate(options)
-    listener = _listen(options)
-    host, port = listener.getsockname()[:2]
+    listeners = _listen(options)
+    port = listeners[0].getsockname()[1]
     fingerprint = ""
     if options.self_signed:
         pair = self_signed.ensure(_own_names(options))
@@ -75,7 +81,8 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
         behind_proxy=options.behind_proxy,
         setup_code_hash=sign_in.hash_setup_code(code) if code else "",
     )
-    application = _Application(lambda: create_app(config), options, listener, url)
+    images.sweep()
+    application = _Application(lambda: create_app(config), options, listeners, url)
     say(_("Dashboard: {url}", url=url))
     if fingerprint:
         say(_("  its own certificate, SHA-256: {fingerprint}", fingerprint=fingerprint))
@@ -84,7 +91,8 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
         # From in here nobody can tell which address the port is published on.
         say(_("  in a container: the published port decides who can reach it, this machine alone by default"))
     elif options.remote:
-        say(_("  reachable from other machines: {address} port {port}", address=host, port=port))
+        for address in addresses.own():
+            say(_("  from other machines: {url}", url=f"{scheme}://{addresses.in_url(address)}:{port}/"))
         if not options.certificate:
             warn(_("plain HTTP: whoever is on the way can read along; put HTTPS in front, or use an SSH tunnel"))
     if code:
@@ -123,24 +131,19 @@ def _tls_context(options: Options) -> ssl.SSLContext:
 def _own_names(options: Options) -> list[str]:
     """Return what a browser may call this server: loopback, the declared names and, when asked for, its address."""
     names = ["localhost", "127.0.0.1", "::1", *(name.lower().strip("[]") for name in options.trusted_hosts)]
-    if options.remote:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
-            # Sends nothing: it only asks which of our addresses the way out has.
-            probe.connect(("192.0.2.1", 9))
-            names.append(str(probe.getsockname()[0]))
-    return names
+    return [*names, *addresses.lasting()] if options.remote else names
 
 
-def _listen(options: Options) -> socket.socket:
-    """Return a socket that listens, so that a taken port is told before anything else happens."""
-    address = "0.0.0.0" if options.remote else "127.0.0.1"  # noqa: S104 - what --remote asks for
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(options: Options) -> list[socket.socket]:
+    """Return the sockets that listen, so that a taken port is told before anything else happens."""
+    places = _EVERYWHERE if options.remote else _HERE
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, options.port))
-        listener.listen(256)
+        for _attempt in range(_ATTEMPTS):
+            listeners = addresses.listen(places, options.port)
+            if listeners:
+                return listeners
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     except OSError as error:
-        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise AccountsError(
                 _("port {port} is in use by another program", port=options.port),
@@ -152,9 +155,7 @@ def _listen(options: Options) -> socket.socket:
             "claude-accounts serve --port 5111",
         ) from error
     except OverflowError as error:
-        listener.close()
         raise InvalidInput(_("a port is a number from 0 to 65535"), "claude-accounts serve --port 5111") from error
-    return listener
 
 
 def _fetch_browser_libraries() -> None:
@@ -170,10 +171,10 @@ def _fetch_browser_libraries() -> None:
 class _Application(BaseApplication):  # type: ignore[misc]
     """Gunicorn's face of one server."""
 
-    def __init__(self, create: Callable[[], Flask], options: Options, listener: socket.socket, url: str) -> None:
+    def __init__(self, create: Callable[[], Flask], options: Options, listeners: list[socket.socket], url: str) -> None:
         self._create = create
         self._options = options
-        self._listener = listener
+        self._listeners = listeners
         self._url = url
         self._flask: Flask | None = None
         self._tls = _tls_context(options) if options.certificate else None
@@ -181,8 +182,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
-            # Gunicorn takes the descriptor over and closes it.
-            "bind": f"fd://{self._listener.detach()}",
+            # Gunicorn takes the descriptors over and closes them.
+            "bind": [f"fd://{listener.detach()}" for listener in self._listeners],
             "worker_class": _Worker,
             "workers": 1,
             "threads": _THREADS,
@@ -217,6 +218,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
         _Master(self).run()
 
     def _begin_worker(self, _master: Arbiter, worker: _Worker) -> None:
+        # Before there is any thread here.
+        survivors.watch()
         # How long a worker waits for answers that are under way; its master waits longer before it kills.
         worker.cfg.set("graceful_timeout", _ANSWER_SECONDS)
 

@@ -59,7 +59,9 @@ def logout() -> Response:
     if g.session:
         sign_in.close_session(g.session.id_hash)
         parts().live.close_of([g.session.id_hash])
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=_is_https())
+    response.delete_cookie(
+        COOKIE, path=origin.base_path(request.environ), httponly=True, samesite="Lax", secure=_is_https()
+    )
     return response
 
 
@@ -112,7 +114,9 @@ def sign_out_everywhere() -> Response:
     body("Nothing")
     parts().live.close_of(sign_in.close_all_sessions())
     response = ok()
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=_is_https())
+    response.delete_cookie(
+        COOKIE, path=origin.base_path(request.environ), httponly=True, samesite="Lax", secure=_is_https()
+    )
     return response
 
 
@@ -135,7 +139,7 @@ def _sign_in(response: Response) -> None:
         COOKIE,
         session_id,
         max_age=sign_in.SESSION_SECONDS,
-        path="/",
+        path=origin.base_path(request.environ),
         httponly=True,
         samesite="Lax",
         secure=_is_https(),

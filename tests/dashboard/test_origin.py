@@ -19,10 +19,10 @@ from claude_accounts.dashboard import origin
 from claude_accounts.dashboard.api import COOKIE, Config
 from claude_accounts.server import create_app
 
-LOOPBACK = ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "[::1]"]
+LOOPBACK = ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]"]
 ODD_HOSTS = [
     "",
-    "localhost.",
+    "localhost..",
     "localhost.evil.example",
     "127.0.0.1.evil.example",
     "evil.localhost",

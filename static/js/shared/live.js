@@ -3,6 +3,7 @@
 import { authStatus } from "./api.js";
 import { named, setText } from "./elements.js";
 import { duration, t } from "./messages.js";
+import { base, placed } from "./place.js";
 import { say } from "./toasts.js";
 
 /**
@@ -49,8 +50,8 @@ export async function connect(vendor, changed, signIn) {
     return;
   }
   clearInterval(polling);
-  const { io } = await import(`${vendor}socket.io.js`);
-  socket = /** @type {Socket} */ (io({ transports: ["websocket"], reconnection: false }));
+  const { io } = await import(placed(`${vendor}socket.io.js`));
+  socket = /** @type {Socket} */ (io({ path: `${base}socket.io/`, transports: ["websocket", "polling"], tryAllTransports: true, reconnection: false }));
   socket.on("connect", () => {
     back();
     changed();
