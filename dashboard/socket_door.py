@@ -58,6 +58,8 @@ class SocketDoor:
         self._cookie = cookie
         self._behind_proxy = behind_proxy
         self._lock = threading.Lock()
+        # The library fails on a client that goes while it is let in.
+        self._letting_in = threading.RLock()
         self._openings: dict[str, _Opening] = {}
         self._proven: set[str] = set()
         self._polling: set[str] = set()
@@ -228,35 +230,38 @@ class SocketDoor:
 
     def _on_disconnect(self, handler: Callable[..., Any]) -> Callable[..., Any]:
         def disconnected(engine_id: str, reason: str) -> Any:
-            with self._lock:
-                self._openings.pop(engine_id, None)
-                self._proven.discard(engine_id)
-            return handler(engine_id, reason)
+            with self._letting_in:
+                with self._lock:
+                    self._openings.pop(engine_id, None)
+                    self._proven.discard(engine_id)
+                return handler(engine_id, reason)
 
         return disconnected
 
     def _on_message(self, handler: Callable[..., Any]) -> Callable[..., Any]:
         def received(engine_id: str, data: str | bytes) -> Any:
-            if self._may_be_heard(engine_id, data):
+            if isinstance(data, bytes) or engine_id in self._server._binary_packet:
+                may_be_heard = isinstance(data, bytes) and engine_id in self._server._binary_packet
+                return handler(engine_id, data) if may_be_heard else self.cut(engine_id)
+            packet = self._read(engine_id, data)
+            if packet is None:
+                return self.cut(engine_id)
+            if packet.packet_type != packets.CONNECT:
                 return handler(engine_id, data)
-            return self.cut(engine_id)
+            with self._letting_in:
+                # The library has no answer to a second one, nor to one that is gone.
+                is_second = self._server.manager.sid_from_eio_sid(engine_id, packet.namespace or "/") is not None
+                return self.cut(engine_id) if is_second or engine_id not in self._openings else handler(engine_id, data)
 
         return received
 
-    def _may_be_heard(self, engine_id: str, data: str | bytes) -> bool:
-        awaits_binary = engine_id in self._server._binary_packet
-        if awaits_binary or isinstance(data, bytes):
-            return awaits_binary and isinstance(data, bytes)
+    def _read(self, engine_id: str, data: str) -> Any:
+        """Return a message that may be heard, None for what is malformed or comes before its sender is known."""
         proven = engine_id in self._proven
         if not proven and len(data) > LARGEST_BODY:
-            return False
+            return None
         packet = packets.read_message(self._server.packet_class, data)
-        if packet is None:
-            return False
-        if packet.packet_type == packets.CONNECT:
-            # The library has no answer to a second one.
-            return self._server.manager.sid_from_eio_sid(engine_id, packet.namespace or "/") is None
-        return proven
+        return packet if packet is not None and (proven or packet.packet_type == packets.CONNECT) else None
 
     def _unproven(self) -> list[tuple[str, _Opening]]:
         with self._lock:
