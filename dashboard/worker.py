@@ -48,7 +48,8 @@ _WRITE_SECONDS = (20.0, 60.0, 300.0)
 _CALL_SECONDS = 20.0
 _TICK_SECONDS = 0.25
 _ACCEPTED_AT_ONCE = 64
-_PAUSE_SECONDS = 0.1
+# Nobody is given up younger than this: who asks does so in the moment he comes, if not in the same instant.
+_YOUNG_SECONDS = 0.02
 _KNOWN_THREADS = 200
 _LARGEST_DRAIN = 64 * 1024
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -137,7 +138,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.tpool.shutdown(wait=False)
 
     def _turn(self) -> None:
-        for key, _event in self.poller.select(_TICK_SECONDS):
+        for key, _event in self.poller.select(_TICK_SECONDS if self._listening else _YOUNG_SECONDS):
             key.data()
         now = time.monotonic()
         for visit in [visit for visit in self._outside if visit.deadline < now]:
@@ -163,14 +164,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _accept(self, listener: Any) -> None:
         for _one in range(_ACCEPTED_AT_ONCE):
+            if len(self._outside) >= self.limits.parked and not self._give_one_up(_YOUNG_SECONDS):
+                self._pause()
+                return
             try:
                 sock, client = listener.accept()
             except OSError as error:
                 if error.errno in _FULL and not self._give_one_up():
-                    # Whoever comes waits in the system's own queue until there is a descriptor again.
-                    self._listen(False)
-                    self._listen_again = time.monotonic() + _PAUSE_SECONDS
-                if error.errno not in (*_FULL, errno.ECONNABORTED, errno.EINTR):
+                    self._pause()
+                if error.errno not in (*_FULL, errno.ECONNABORTED, errno.EINTR) or not self._listening:
                     return
                 continue
             try:
@@ -183,18 +185,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             visit.place = place_of(str(client[0]))
             visit.deadline = visit.since + _HEAD_SECONDS
             self._outside[visit] = None
-            if len(self._outside) > self.limits.parked:
-                self._give_one_up()
-            if visit in self._outside:
-                self._hear(visit)
+            self._hear(visit)
 
-    def _give_one_up(self) -> bool:
+    def _pause(self) -> None:
+        """Leave whoever comes in the system's own queue for a moment: what he says will be there when he is heard."""
+        self._listen(False)
+        self._listen_again = time.monotonic() + _YOUNG_SECONDS
+
+    def _give_one_up(self, least_age: float = 0.0) -> bool:
         """Close the one connection that is missed least: the oldest of those that said least; False for none."""
-        crowd = Counter(visit.place for visit in self._outside) if not self.app.behind_proxy else Counter()
-        share = max(2, self.limits.parked // 2)
-        candidates = [visit for visit in self._outside if visit.standing != KNOWN] or list(self._outside)
+        until = time.monotonic() - least_age
+        of_age = [visit for visit in self._outside if visit.state == LINGERING or visit.since <= until]
+        candidates = [visit for visit in of_age if visit.standing != KNOWN] or of_age
         if not candidates:
             return False
+        crowd = Counter(visit.place for visit in self._outside) if not self.app.behind_proxy else Counter()
+        share = max(2, self.limits.parked // 2)
         crowded = [visit for visit in candidates if crowd[visit.place] > share]
         chosen = min(crowded or candidates, key=lambda visit: (visit.state != LINGERING, visit.state, visit.since))
         self._unheard += chosen.standing == STRANGER and chosen.state < WAITING
