@@ -11,6 +11,7 @@ from typing import Any
 
 # A message is Socket.IO's, which begins with a digit; every other type has a word at most.
 _ENGINE_PACKET = re.compile(r"4[0-6].*|[0-356][a-z]{0,16}", re.DOTALL)
+_POLLED_TYPES = frozenset("134b")
 _MOST_PACKETS = 16
 _MOST_ATTACHMENTS = 10
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
@@ -32,12 +33,17 @@ def is_engine_packet(packet: str | bytes) -> bool:
 
 
 def is_engine_payload(body: bytes) -> bool:
-    """Tell whether the body of a poll consists of packets that Engine.IO can take."""
+    """Tell whether the body of a poll consists of packets that Engine.IO can take there.
+
+    The rest of them it answers by waiting, for ever, until all it has is fetched.
+    """
     try:
         packets = body.decode().split("\x1e")
     except UnicodeDecodeError:
         return False
-    return len(packets) <= _MOST_PACKETS and all(is_engine_packet(packet) for packet in packets)
+    return len(packets) <= _MOST_PACKETS and all(
+        packet[:1] in _POLLED_TYPES and is_engine_packet(packet) for packet in packets
+    )
 
 
 def read_message(packet_class: Any, text: str) -> Any:

@@ -36,7 +36,7 @@ ECHO = (
     '#!/bin/sh\n[ "$1" = --version ] && { echo "9.9.9 (Claude Code)"; exit; }\nstty raw -echo; printf READY; exec cat\n'
 )
 COUNTING = '#!/bin/sh\n[ "$1" = --version ] && { echo "9.9.9 (Claude Code)"; exit; }\n'
-COUNTING += 'while :; do echo a line; sleep 0.01; done\n'
+COUNTING += "while :; do echo a line; sleep 0.01; done\n"
 HEAD = b"Host: localhost\r\nContent-Type: application/json\r\n"
 PAGE = b"GET /static/index.html HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -118,7 +118,7 @@ def typing(server: Running, token: str) -> Iterator[Callable[[str], None]]:
     try:
         yield type_and_see
     finally:
-        opened.close()
+        opened.shutdown()
 
 
 def set_up_server(server: Running) -> str:
@@ -336,7 +336,7 @@ def test_no_packet_of_a_stranger_causes_a_traceback(tmp_path: Path) -> None:
                 opened.send(packet)
                 opened.send(packet.encode(), websocket.ABNF.OPCODE_BINARY)
                 opened.recv()
-            opened.close()
+            opened.shutdown()
         for packet in packets[::3]:
             engine_id = json.loads(server.request("GET", POLLING)[2][1:])["sid"]
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
@@ -362,14 +362,14 @@ def test_no_packet_of_who_is_signed_in_causes_a_traceback(tmp_path: Path) -> Non
                 opened.send(packet)
                 opened.send(b"\x00", websocket.ABNF.OPCODE_BINARY)
                 opened.recv()
-            opened.close()
+            opened.shutdown()
         # An upgrade that ends in its midst.
         engine_id = json.loads(server.request("GET", POLLING)[2][1:])["sid"]
         for word in ("", "2probe", "x"):
             opened = websocket.create_connection(f"{address}&sid={engine_id}", timeout=DEADLINE, suppress_origin=True)
             if word:
                 opened.send(word)
-            opened.close()
+            opened.shutdown()
         wait_until(lambda: server.request("GET", "/healthz")[0] == 200)
         text = server.output.read_text()
         assert "Traceback" not in text and len(text.splitlines()) < 60, text[-3000:]
