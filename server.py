@@ -25,6 +25,7 @@ from werkzeug.exceptions import NotFound
 
 from .dashboard import api, browser_libs, openapi, sign_in
 from .dashboard.api import Config
+from .dashboard.door import KNOWN, VISIT
 from .dashboard.live_updates import LiveUpdates
 from .dashboard.origin import Gate
 from .dashboard.page_files import ALWAYS_ASK, FOR_EVER, PageFiles
@@ -59,7 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
         ping_interval=10,
         ping_timeout=5,
     )
-    live = LiveUpdates(socketio, api.COOKIE)
+    live = LiveUpdates(socketio, api.COOKIE, behind_proxy=config.behind_proxy)
     terminals = terminal_events.register(socketio)
     app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals)
     app.extensions["claude_accounts_list"] = api_accounts.AccountList()
@@ -121,5 +122,7 @@ def _log_request(response: Response) -> Response:
     """Log what changes something or fails: never a query, a header or a body."""
     if request.method not in ("GET", "HEAD") or response.status_code >= 400:
         path = printable(request.path[:200])
-        log.info("%s %s %s %s", request.remote_addr, request.method, path, response.status_code)
+        visit = request.environ.get(VISIT)
+        told = {"stranger": visit is not None and visit.standing != KNOWN}
+        log.info("%s %s %s %s", request.remote_addr, request.method, path, response.status_code, extra=told)
     return response
