@@ -210,9 +210,7 @@ def _destination_notices(env: Mapping[str, str], settings: claude_settings.Setti
 def _keep_to_token(version: client.Version | None, env: dict[str, str]) -> list[str]:
     """See to it that a refused token ends the session instead of another login taking over."""
     notices: list[str] = []
-    if (version or ()) < FIRST_WITHOUT_FALLBACK and credentials_file.may_hold_login(
-        credentials_file.store_folder(env)
-    ):
+    if (version or ()) < FIRST_WITHOUT_FALLBACK and credentials_file.may_hold_login(credentials_file.store_folder(env)):
         env[STORE_VARIABLE] = client.empty_store()
         notices.append("  " + _("this claude could fall back to another login, so logins of MCP servers are hidden"))
         notices.append("  " + _("a newer one needs no such guard: claude update"))

@@ -70,7 +70,7 @@ class Limits(NamedTuple):
         """Return the limits under which a process with so many descriptors keeps enough for its owner's work."""
         spare = max(0, descriptors - 40)
         few = max(2, min(32, spare // 12))
-        return cls(max(6, min(100, spare // 4)), _KNOWN_THREADS, few, max(4, min(36, spare // 8)), few)
+        return cls(max(12, min(100, spare // 4)), _KNOWN_THREADS, few, max(4, min(36, spare // 8)), few)
 
 
 def raise_descriptor_limit() -> None:
