@@ -23,7 +23,7 @@ import flask_socketio
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import NotFound
 
-from .dashboard import api, browser_libs, openapi, sign_in
+from .dashboard import api, browser_libs, callers, first_setup, openapi, sign_in
 from .dashboard.api import Config
 from .dashboard.door import KNOWN, VISIT
 from .dashboard.live_updates import LiveUpdates
@@ -60,9 +60,10 @@ def create_app(config: Config | None = None) -> Flask:
         ping_interval=10,
         ping_timeout=5,
     )
-    live = LiveUpdates(socketio, api.COOKIE, behind_proxy=config.behind_proxy)
+    live = LiveUpdates(socketio, behind_proxy=config.behind_proxy)
     terminals = terminal_events.register(socketio)
-    app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals)
+    codes = first_setup.Codes(config.setup_code_hash, config.link_code_hash)
+    app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals, codes)
     app.extensions["claude_accounts_list"] = api_accounts.AccountList()
     api.register(app)
     _register_sockets(socketio, live)
@@ -105,13 +106,14 @@ def _register_pages(app: Flask) -> None:
 
     @app.get("/api/openapi.json")
     def description() -> Response:
-        return jsonify(openapi.document())
+        return jsonify(openapi.document(callers.cookie_name(request.environ)))
 
 
 def _register_sockets(socketio: flask_socketio.SocketIO, live: LiveUpdates) -> None:
     @socketio.on("connect")
     def connect(auth: object = None) -> bool:
-        owner = api.authenticated(auth.get("token") if isinstance(auth, dict) else None)
+        shown = auth if isinstance(auth, dict) else {}
+        owner = api.authenticated(shown.get("token"), shown.get("page_secret"))
         if owner is None:
             return False
         live.opened(request.sid, owner)  # type: ignore[attr-defined]

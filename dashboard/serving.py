@@ -23,7 +23,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from ..install.rc_files import CONTAINER_VARIABLE
-from ..messages import AccountsError, InvalidInput, _, printable, say, warn
+from ..messages import AccountsError, InvalidInput, StorageFailed, _, printable, say, warn
 from ..system import programs
 from ..terminal import images, survivors
 from . import addresses, browser_libs, self_signed, sign_in
@@ -73,15 +73,21 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     scheme = "https" if options.certificate else "http"
     url = f"{scheme}://localhost:{port}/"
     # Reading it first lets a damaged store stop the program here, with one line, rather than every request later.
-    code = "" if sign_in.is_setup_done() else sign_in.new_setup_code()
+    code = link_code = ""
+    if sign_in.is_setup_done():
+        _remember_setup()
+    else:
+        code, link_code = sign_in.new_setup_code(), sign_in.new_setup_code()
     config = Config(
         remote=options.remote,
         trusted_hosts=options.trusted_hosts,
         behind_proxy=options.behind_proxy,
         setup_code_hash=sign_in.hash_setup_code(code) if code else "",
+        link_code_hash=sign_in.hash_setup_code(link_code) if link_code else "",
     )
     images.sweep()
-    application = _Application(lambda: create_app(config), options, listeners, url)
+    opened = _setup_link(url, link_code) if link_code else url
+    application = _Application(lambda: create_app(config), options, listeners, url, opened)
     say(_("Dashboard: {url}", url=url))
     if fingerprint:
         say(_("  its own certificate, SHA-256: {fingerprint}", fingerprint=fingerprint))
@@ -95,9 +101,23 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
         if not options.certificate:
             warn(_("plain HTTP: whoever is on the way can read along; put HTTPS in front, or use an SSH tunnel"))
     if code:
+        say(_("  first visit: {link}", link=_setup_link(url, code)))
         say(_("  setup code, for a first visit from another machine: {code}", code=code))
     say(_("  Ctrl-C ends it"))
     application.run()
+
+
+def _setup_link(url: str, code: str) -> str:
+    """Return the link that brings the code along where it reaches neither a server nor a log: in the fragment."""
+    return f"{url}#setup={code}"
+
+
+def _remember_setup() -> None:
+    try:
+        sign_in.remember_setup()
+    except StorageFailed as error:
+        # What can only be read is served all the same.
+        warn(error.message)
 
 
 def _check_certificate(options: Options) -> None:
@@ -170,11 +190,14 @@ def _fetch_browser_libraries() -> None:
 class _Application(BaseApplication):  # type: ignore[misc]
     """Gunicorn's face of one server."""
 
-    def __init__(self, create: Callable[[], Flask], options: Options, listeners: list[socket.socket], url: str) -> None:
+    def __init__(
+        self, create: Callable[[], Flask], options: Options, listeners: list[socket.socket], url: str, opened: str
+    ) -> None:
         self._create = create
         self._options = options
         self._listeners = listeners
         self._url = url
+        self._opened = opened
         self._flask: Flask | None = None
         # Once, not at every connection: what a running server shows is what it has printed.
         self.tls = _tls_context(options) if options.certificate else None
@@ -233,7 +256,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
         libraries = threading.Thread(target=_fetch_browser_libraries, name="browser-libraries", daemon=True)
         libraries.start()
         if self._options.browser and _has_display():
-            threading.Thread(target=_open_browser, args=(self._url, libraries), daemon=True).start()
+            threading.Thread(target=_open_browser, args=(self._url, self._opened, libraries), daemon=True).start()
 
     def _end_worker(self, _master: Arbiter, _worker: Worker) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
@@ -269,8 +292,11 @@ class _Master(Arbiter):  # type: ignore[misc]
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _open_browser(url: str, libraries: threading.Thread) -> None:
-    """Open the browser once the server answers and, if that does not take long, has all the page can use."""
+def _open_browser(url: str, opened: str, libraries: threading.Thread) -> None:
+    """Open the browser once the server answers and, if that does not take long, has all the page can use.
+
+    `url` is the server's address, `opened` what the browser is given.
+    """
     libraries.join(_LIBRARIES_SECONDS)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -280,7 +306,7 @@ def _open_browser(url: str, libraries: threading.Thread) -> None:
             break
         except OSError:
             time.sleep(0.05)
-    webbrowser.open(url)
+    webbrowser.open(opened)
 
 
 def _has_display() -> bool:

@@ -4,6 +4,7 @@ import { authStatus } from "./api.js";
 import { named, setText } from "./elements.js";
 import { duration, t } from "./messages.js";
 import { base, placed } from "./place.js";
+import { pageSecret } from "./secret.js";
 import { say } from "./toasts.js";
 
 /**
@@ -51,7 +52,19 @@ export async function connect(vendor, changed, signIn) {
   }
   clearInterval(polling);
   const { io } = await import(placed(`${vendor}socket.io.js`));
-  socket = /** @type {Socket} */ (io({ path: `${base}socket.io/`, transports: ["websocket", "polling"], tryAllTransports: true, reconnection: false }));
+  socket = /** @type {Socket} */ (io({
+    path: `${base}socket.io/`,
+    transports: ["websocket", "polling"],
+    tryAllTransports: true,
+    reconnection: false,
+    // Both ask anew each time: after a sign-in the secret is another one.
+    auth: (/** @type {(shown: object) => void} */ show) => show({ page_secret: pageSecret() }),
+    extraHeaders: {
+      get "X-Page-Secret"() {
+        return pageSecret();
+      },
+    },
+  }));
   socket.on("connect", () => {
     back();
     changed();
@@ -60,7 +73,11 @@ export async function connect(vendor, changed, signIn) {
   socket.on("disconnect", (/** @type {string} */ reason) => {
     if (reason !== "io client disconnect") void lost();
   });
-  socket.on("connect_error", () => void lost());
+  socket.on("connect_error", () => {
+    // Refused with the cookie of its handshake, which no later secret fits: the next try needs a connection of its own.
+    socket?.disconnect();
+    void lost();
+  });
   for (const tell of waiting) tell(socket);
 }
 
