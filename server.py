@@ -18,12 +18,14 @@ if not __package__:
 import logging
 import os
 
+import engineio.payload  # type: ignore[import-untyped]
 import flask_socketio
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import NotFound
 
 from .dashboard import api, browser_libs, callers, first_setup, openapi, sign_in
 from .dashboard.api import Config
+from .dashboard.door import KNOWN, VISIT
 from .dashboard.live_updates import LiveUpdates
 from .dashboard.origin import Gate
 from .dashboard.page_files import ALWAYS_ASK, FOR_EVER, PageFiles
@@ -38,6 +40,9 @@ from .terminal import events as terminal_events
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 log = logging.getLogger("claude_accounts.requests")
+# Where no WebSocket gets through, a fast typist's keys arrive many in one request; the library drops more than 16
+# without a word. The size of the request is bounded all the same.
+engineio.payload.Payload.max_decode_packets = 1000
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -55,7 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
         ping_interval=10,
         ping_timeout=5,
     )
-    live = LiveUpdates(socketio)
+    live = LiveUpdates(socketio, behind_proxy=config.behind_proxy)
     terminals = terminal_events.register(socketio)
     codes = first_setup.Codes(config.setup_code_hash, config.link_code_hash)
     app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals, codes)
@@ -67,7 +72,12 @@ def create_app(config: Config | None = None) -> Flask:
         app.register_blueprint(blueprint)
     app.after_request(_log_request)
     # Socket.IO's endpoint never reaches Flask, so the gate goes around everything.
-    gate = Gate(live.door(app.wsgi_app), remote=config.remote, trusted_hosts=config.trusted_hosts)
+    gate = Gate(
+        live.door(app.wsgi_app),
+        remote=config.remote,
+        trusted_hosts=config.trusted_hosts,
+        behind_proxy=config.behind_proxy,
+    )
     app.wsgi_app = gate  # type: ignore[method-assign]
     return app
 
@@ -114,5 +124,7 @@ def _log_request(response: Response) -> Response:
     """Log what changes something or fails: never a query, a header or a body."""
     if request.method not in ("GET", "HEAD") or response.status_code >= 400:
         path = printable(request.path[:200])
-        log.info("%s %s %s %s", request.remote_addr, request.method, path, response.status_code)
+        visit = request.environ.get(VISIT)
+        told = {"stranger": visit is not None and visit.standing != KNOWN}
+        log.info("%s %s %s %s", request.remote_addr, request.method, path, response.status_code, extra=told)
     return response

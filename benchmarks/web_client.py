@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import time
 from contextlib import suppress
 from typing import Any
@@ -16,13 +17,15 @@ from typing import Any
 class WebSocket:
     """One connection: whole messages in and out."""
 
-    def __init__(self, port: int, path: str, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, path: str, receive_buffer: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(60)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket)
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket", "Connection: Upgrade"]
         lines += ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version: 13", "", ""]
         self.socket.sendall("\r\n".join(lines).encode())

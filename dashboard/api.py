@@ -31,11 +31,18 @@ from .live_updates import LiveUpdates
 
 # Under this name the server that runs us keeps what wants to hear that a body has arrived in whole.
 BODY_READ = "claude_accounts.body_read"
+# Before sign-in.
+SMALL_BODY = 8 * 1024
 _MOST_HALF = 1000
 LARGEST_BODY = 64 * 1024
 LARGEST_IMPORT = 16 * 1024 * 1024
-# By endpoint, where more than usual is wanted.
-_LARGEST = {"accounts.import_accounts": LARGEST_IMPORT, "folders.keep_image": LARGEST_IMAGE}
+# By endpoint, where more or less than usual is wanted.
+_LARGEST = {
+    "accounts.import_accounts": LARGEST_IMPORT,
+    "folders.keep_image": LARGEST_IMAGE,
+    "auth.login": SMALL_BODY,
+    "auth.setup": SMALL_BODY,
+}
 # Every other AccountsError says that the account is not in a state for what was asked.
 _STATUSES: dict[type[AccountsError], int] = {
     InvalidInput: 400,
@@ -85,6 +92,12 @@ def stop_terminals(app: Flask) -> None:
     """End every terminal of an application."""
     found: Parts = app.extensions["claude_accounts"]
     found.terminals.stop_all()
+
+
+def live_updates(app: Flask) -> LiveUpdates:
+    """Return the open sockets of an application."""
+    found: Parts = app.extensions["claude_accounts"]
+    return found.live
 
 
 def register(app: Flask) -> None:

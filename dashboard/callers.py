@@ -15,7 +15,7 @@ from ..install.rc_files import CONTAINER_VARIABLE
 from ..system import peer
 from ..system.folders import data_folder
 from . import sign_in
-from .origin import is_local, parse_host, scheme_of
+from .origin import base_path, is_local, parse_host, scheme_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -41,7 +41,7 @@ def cookie_name(environ: WSGIEnvironment) -> str:
     host = parse_host(environ.get("HTTP_HOST", ""))
     port = (host.port if host else None) or _DEFAULT_PORTS[scheme]
     folder = sign_in.digest(os.path.realpath(data_folder()))[:8]
-    prefix = "__Host-" if scheme == "https" else ""
+    prefix = {"http": "", "https": "__Host-" if base_path(environ) == "/" else "__Secure-"}[scheme]
     return f"{prefix}{COOKIE}_{port}_{folder}"
 
 

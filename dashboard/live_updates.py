@@ -1,47 +1,43 @@
 """Owns which sockets are open and for whom: closes them at sign-out, tells them that the accounts have changed.
 
 While there are any, what sessions renew of their logins is taken over too. It knows no account and no terminal; who may
-open a socket is decided by sign_in.py.
+open a socket is decided by socket_door.py.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 from flask_socketio import SocketIO
 
 from .. import db
 from ..accounts import durable_store, sessions as running_sessions
-from ..messages import StorageFailed, StoreBusy, _, warn
-from . import callers, sign_in
-from .origin import SOCKET_PATH
+from ..messages import StorageFailed, StoreBusy, warn
+from . import sign_in
+from .socket_door import SocketDoor
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 _LOOK_EVERY_SECONDS = 0.8
 # So many looks are one look at the running sessions, which costs one at each process.
 _SESSIONS_EVERY = 3
-_STRANGER_SECONDS = 10
-_MOST_STRANGERS = 16
 _LINGER_SECONDS = 10
 
 
 class LiveUpdates:
     """The open sockets of one application; a thread looks for changes for as long as there are any."""
 
-    def __init__(self, socketio: SocketIO) -> None:
+    def __init__(self, socketio: SocketIO, *, behind_proxy: bool = False) -> None:
         self._socketio = socketio
         self._server: Any = vars(socketio)["server"]
+        self._door = SocketDoor(self._server, behind_proxy)
         self._lock = threading.Lock()
         self._owners: dict[str, tuple[str, str]] = {}
-        self._strangers: dict[str, float] = {}
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._looks = 0
@@ -55,14 +51,19 @@ class LiveUpdates:
         engine_id = self._server.manager.eio_sid_from_sid(sid, "/")
         with self._lock:
             self._owners[sid] = (owner, engine_id)
+        self._door.proved(engine_id)
         self._watch()
 
     def close_of(self, owners: Iterable[str]) -> None:
-        """Disconnect every socket of these owners; what they send from now on reaches nobody."""
+        """Cut every socket of these owners at once: nothing more is sent to them, what they send reaches nobody."""
         ended = set(owners)
         with self._lock:
-            sids = [sid for sid, (owner, _engine_id) in self._owners.items() if owner in ended]
-        for sid in sids:
+            found = [(sid, engine_id) for sid, (owner, engine_id) in self._owners.items() if owner in ended]
+        # All wires first: what tidies up behind them takes its time.
+        for _sid, engine_id in found:
+            self._door.cut(engine_id)
+        self._door.cut_of(ended)
+        for sid, _engine_id in found:
             self._server.disconnect(sid)
 
     def accounts_changed(self) -> None:
@@ -70,40 +71,12 @@ class LiveUpdates:
         self._wake.set()
 
     def door(self, application: WSGIApplication) -> WSGIApplication:
-        """Return the application behind a door: who shows neither session nor token must prove himself soon.
+        """Return the application behind the sockets' door."""
+        return self._door.around(application, self._watch)
 
-        A socket client that sends its token only after connecting is let in for ten seconds, and few at a time.
-        """
-
-        def enter(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            opens = environ.get("PATH_INFO", "").startswith(SOCKET_PATH) and "sid" not in parse_qs(
-                environ.get("QUERY_STRING", "")
-            )
-            if opens and not self._is_known(environ) and not self._may_wait():
-                answer = json.dumps({"error": _("you are not signed in"), "hint": ""}).encode()
-                length = ("Content-Length", str(len(answer)))
-                start_response("401 Unauthorized", [("Content-Type", "application/json"), length])
-                return [answer]
-            return application(environ, start_response)
-
-        return enter
-
-    def _is_known(self, environ: WSGIEnvironment) -> bool:
-        if sign_in.is_api_token(environ.get("HTTP_X_AUTH_TOKEN", "")):
-            return True
-        # A WebSocket's handshake cannot carry the page secret; CONNECT does.
-        return sign_in.has_session(callers.cookie_value(environ))
-
-    def _may_wait(self) -> bool:
-        if not sign_in.is_setup_done() or len(self._find_strangers()) >= _MOST_STRANGERS:
-            return False
-        self._watch()
-        return True
-
-    def _find_strangers(self) -> set[str]:
-        with self._lock:
-            known = {engine_id for _owner, engine_id in self._owners.values()}
-        return set(self._server.eio.sockets) - known
+    def recognise(self, environ: WSGIEnvironment) -> int:
+        """Return who seems to send a request, as door.py names it."""
+        return self._door.recognise(environ)
 
     def _watch(self) -> None:
         with self._lock:
@@ -123,10 +96,10 @@ class LiveUpdates:
                 self._wake.wait(30)
             self._wake.wait(_LOOK_EVERY_SECONDS)
             self._wake.clear()
-            self._close_strangers()
+            waiting = self._door.close_late()
             self._forget_closed()
             with self._lock:
-                if self._owners or self._strangers:
+                if self._owners or waiting:
                     quiet_until = time.monotonic() + _LINGER_SECONDS
                 elif time.monotonic() > quiet_until:
                     self._thread = None
@@ -179,15 +152,3 @@ class LiveUpdates:
         is_connected = self._server.manager.is_connected
         with self._lock:
             self._owners = {sid: owner for sid, owner in self._owners.items() if is_connected(sid, "/")}
-
-    def _close_strangers(self) -> None:
-        """Close connections that have not proved who they are in time."""
-        now = time.monotonic()
-        present = self._find_strangers()
-        self._strangers = {engine_id: self._strangers.get(engine_id, now) for engine_id in present}
-        for engine_id, since in list(self._strangers.items()):
-            if now - since > _STRANGER_SECONDS:
-                connection = self._server.eio.sockets.get(engine_id)
-                if connection is not None:
-                    # Waiting for a client that does not read would hold up everybody else's news.
-                    connection.close(wait=False)

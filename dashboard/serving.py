@@ -16,30 +16,32 @@ import threading
 import time
 import urllib.request
 import webbrowser
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from ..install.rc_files import CONTAINER_VARIABLE
 from ..messages import AccountsError, InvalidInput, StorageFailed, _, printable, say, warn
-from . import browser_libs, self_signed, sign_in
-from .api import BODY_READ, Config, stop_terminals
+from ..system import programs
+from ..terminal import images, survivors
+from . import addresses, browser_libs, self_signed, sign_in
+from .api import Config, live_updates, stop_terminals
+from .bounded_log import Bounded
+from .worker import Timed, Worker, raise_descriptor_limit
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from flask import Flask
 
-# Each open page keeps one thread for its socket, each half-sent request one until its deadline.
-_THREADS = 200
-_HEADERS_SECONDS = 10
-_BODY_SECONDS = 60
 _ANSWER_SECONDS = 1
 _END_SECONDS = 12
 _LIBRARIES_SECONDS = 15
+_HERE, _EVERYWHERE = ("127.0.0.1",), ("0.0.0.0", "::")  # noqa: S104 - what --remote asks for
+# A free port of one family may be taken in the other.
+_ATTEMPTS = 20
+# What strangers may have written down of them.
+_LINES_A_MINUTE = 30
 
 
 class Options(NamedTuple):
@@ -57,9 +59,12 @@ class Options(NamedTuple):
 
 def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     """Serve what `create_app` makes until a signal ends it. Raises AccountsError when it cannot begin."""
+    # Python's own way to a browser looks for programs too.
+    os.environ.update(programs.handed_on(os.environ))
     _check_certificate(options)
-    listener = _listen(options)
-    host, port = listener.getsockname()[:2]
+    raise_descriptor_limit()
+    listeners = _listen(options)
+    port = listeners[0].getsockname()[1]
     fingerprint = ""
     if options.self_signed:
         pair = self_signed.ensure(_own_names(options))
@@ -80,8 +85,9 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
         setup_code_hash=sign_in.hash_setup_code(code) if code else "",
         link_code_hash=sign_in.hash_setup_code(link_code) if link_code else "",
     )
+    images.sweep()
     opened = _setup_link(url, link_code) if link_code else url
-    application = _Application(lambda: create_app(config), options, listener, url, opened)
+    application = _Application(lambda: create_app(config), options, listeners, url, opened)
     say(_("Dashboard: {url}", url=url))
     if fingerprint:
         say(_("  its own certificate, SHA-256: {fingerprint}", fingerprint=fingerprint))
@@ -90,7 +96,8 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
         # From in here nobody can tell which address the port is published on.
         say(_("  in a container: the published port decides who can reach it, this machine alone by default"))
     elif options.remote:
-        say(_("  reachable from other machines: {address} port {port}", address=host, port=port))
+        for address in addresses.own():
+            say(_("  from other machines: {url}", url=f"{scheme}://{addresses.in_url(address)}:{port}/"))
         if not options.certificate:
             warn(_("plain HTTP: whoever is on the way can read along; put HTTPS in front, or use an SSH tunnel"))
     if code:
@@ -143,24 +150,19 @@ def _tls_context(options: Options) -> ssl.SSLContext:
 def _own_names(options: Options) -> list[str]:
     """Return what a browser may call this server: loopback, the declared names and, when asked for, its address."""
     names = ["localhost", "127.0.0.1", "::1", *(name.lower().strip("[]") for name in options.trusted_hosts)]
-    if options.remote:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
-            # Sends nothing: it only asks which of our addresses the way out has.
-            probe.connect(("192.0.2.1", 9))
-            names.append(str(probe.getsockname()[0]))
-    return names
+    return [*names, *addresses.lasting()] if options.remote else names
 
 
-def _listen(options: Options) -> socket.socket:
-    """Return a socket that listens, so that a taken port is told before anything else happens."""
-    address = "0.0.0.0" if options.remote else "127.0.0.1"  # noqa: S104 - what --remote asks for
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(options: Options) -> list[socket.socket]:
+    """Return the sockets that listen, so that a taken port is told before anything else happens."""
+    places = _EVERYWHERE if options.remote else _HERE
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, options.port))
-        listener.listen(256)
+        for _attempt in range(_ATTEMPTS):
+            listeners = addresses.listen(places, options.port)
+            if listeners:
+                return listeners
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     except OSError as error:
-        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise AccountsError(
                 _("port {port} is in use by another program", port=options.port),
@@ -172,9 +174,7 @@ def _listen(options: Options) -> socket.socket:
             "claude-accounts serve --port 5111",
         ) from error
     except OverflowError as error:
-        listener.close()
         raise InvalidInput(_("a port is a number from 0 to 65535"), "claude-accounts serve --port 5111") from error
-    return listener
 
 
 def _fetch_browser_libraries() -> None:
@@ -191,24 +191,27 @@ class _Application(BaseApplication):  # type: ignore[misc]
     """Gunicorn's face of one server."""
 
     def __init__(
-        self, create: Callable[[], Flask], options: Options, listener: socket.socket, url: str, opened: str
+        self, create: Callable[[], Flask], options: Options, listeners: list[socket.socket], url: str, opened: str
     ) -> None:
         self._create = create
         self._options = options
-        self._listener = listener
+        self._listeners = listeners
         self._url = url
         self._opened = opened
         self._flask: Flask | None = None
-        self._tls = _tls_context(options) if options.certificate else None
+        # Once, not at every connection: what a running server shows is what it has printed.
+        self.tls = _tls_context(options) if options.certificate else None
+        self.behind_proxy = options.behind_proxy
         super().__init__()
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
-            # Gunicorn takes the descriptor over and closes it.
-            "bind": f"fd://{self._listener.detach()}",
-            "worker_class": _Worker,
+            # Gunicorn takes the descriptors over and closes them.
+            "bind": [f"fd://{listener.detach()}" for listener in self._listeners],
+            "worker_class": Worker,
             "workers": 1,
-            "threads": _THREADS,
+            # How many there really are, worker.py says.
+            "threads": 200,
             "worker_connections": 1000,
             "keepalive": 5,
             # The terminals live in the worker: nothing may put an end to it that only took long.
@@ -220,8 +223,6 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",
             "certfile": self._options.certificate or None,
             "keyfile": self._options.key or None,
-            # Once, not at every connection: what a running server shows is what it has printed.
-            "ssl_context": lambda _cfg, _make: self._tls,
             "post_fork": self._begin_worker,
             "post_worker_init": self._begin,
             "worker_exit": self._end_worker,
@@ -231,19 +232,25 @@ class _Application(BaseApplication):  # type: ignore[misc]
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
-    def load(self) -> _Timed:
+    def load(self) -> Timed:
         _log_to_stderr()
         self._flask = self._create()
-        return _Timed(self._flask)
+        return Timed(self._flask)
+
+    def recognise(self, environ: dict[str, str]) -> int:
+        """Return who seems to send a request, as door.py names it."""
+        return live_updates(self._flask).recognise(environ) if self._flask is not None else 0
 
     def run(self) -> None:
         _Master(self).run()
 
-    def _begin_worker(self, _master: Arbiter, worker: _Worker) -> None:
+    def _begin_worker(self, _master: Arbiter, worker: Worker) -> None:
+        # Before there is any thread here.
+        survivors.watch()
         # How long a worker waits for answers that are under way; its master waits longer before it kills.
         worker.cfg.set("graceful_timeout", _ANSWER_SECONDS)
 
-    def _begin(self, worker: _Worker) -> None:
+    def _begin(self, worker: Worker) -> None:
         if worker.age > 1:
             return
         libraries = threading.Thread(target=_fetch_browser_libraries, name="browser-libraries", daemon=True)
@@ -251,7 +258,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
         if self._options.browser and _has_display():
             threading.Thread(target=_open_browser, args=(self._url, self._opened, libraries), daemon=True).start()
 
-    def _end_worker(self, _master: Arbiter, _worker: _Worker) -> None:
+    def _end_worker(self, _master: Arbiter, _worker: Worker) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         try:
@@ -285,72 +292,6 @@ class _Master(Arbiter):  # type: ignore[misc]
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]
-    """A threaded worker that gives up a request which is not sent in time."""
-
-    def init_process(self) -> None:
-        self._deadlines: dict[int, tuple[float, Any]] = {}
-        threading.Thread(target=self._give_up_slow_requests, name="deadlines", daemon=True).start()
-        super().init_process()
-
-    def handle_quit(self, sig: int, frame: Any) -> None:
-        # Ctrl-C reaches this process twice, from the terminal and from the master: no exception out of nowhere.
-        self.handle_exit(sig, frame)
-
-    def handle(self, conn: Any) -> Any:
-        self._set_deadline(conn, _HEADERS_SECONDS)
-        try:
-            return super().handle(conn)
-        finally:
-            self._clear_deadline()
-
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        self._set_deadline(conn, _BODY_SECONDS)
-        wsgi = self.wsgi
-        wsgi.local.body_read = self._clear_deadline
-        return super().handle_request(req, conn)
-
-    def _set_deadline(self, conn: Any, seconds: float) -> None:
-        self._deadlines[threading.get_ident()] = (time.monotonic() + seconds, conn)
-
-    def _clear_deadline(self) -> None:
-        self._clear(threading.get_ident())
-
-    def _clear(self, thread_id: int) -> None:
-        self._deadlines.pop(thread_id, None)
-
-    def _give_up_slow_requests(self) -> None:
-        while True:
-            time.sleep(1)
-            now = time.monotonic()
-            for thread_id, (deadline, conn) in list(self._deadlines.items()):
-                if now > deadline and thread_id in self._deadlines:
-                    self._clear(thread_id)
-                    try:
-                        # The socket of now: TLS puts another one in its place, whose own shutdown would take the
-                        # connection's state away from the thread that is at work with it.
-                        socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
-                    except OSError:
-                        # It has ended by itself in between.
-                        continue
-
-
-class _Timed:
-    """The application as the worker calls it: tells when the request has arrived in whole."""
-
-    def __init__(self, flask: Flask) -> None:
-        self._flask = flask
-        self.local = threading.local()
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        has_body = environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
-        if has_body:
-            environ[BODY_READ] = self.local.body_read
-        else:
-            self.local.body_read()
-        return self._flask(environ, start_response)
-
-
 def _open_browser(url: str, opened: str, libraries: threading.Thread) -> None:
     """Open the browser once the server answers and, if that does not take long, has all the page can use.
 
@@ -380,5 +321,8 @@ def _log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log = logging.getLogger("claude_accounts.requests")
     log.handlers[:] = [handler]
+    log.filters[:] = [Bounded(_LINES_A_MINUTE, lambda record: getattr(record, "stranger", False))]
+    for name in ("claude_accounts", "engineio.server", "socketio.server"):
+        logging.getLogger(name).filters[:] = [Bounded(_LINES_A_MINUTE)]
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -1,4 +1,4 @@
-"""Owns who may use the dashboard: its password, its sessions, its API token and how often a password may be tried.
+"""Owns who may use the dashboard: its password, its sessions, its API token.
 
 All of it are rows of the accounts database, hashed. It knows no HTTP: addresses and secrets come in as text.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import os
 import re
 import secrets
@@ -17,23 +16,18 @@ import time
 import unicodedata
 from typing import NamedTuple
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from ..accounts import storage
 from ..messages import AccountsError, Conflict, InvalidInput, _
 from . import first_setup
+from .attempts import Attempts as Attempts, TooManyAttempts as TooManyAttempts
 
 SESSION_SECONDS = 7 * 24 * 3600
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD_BYTES = 1024
-ATTEMPTS = 10
-ATTEMPTS_MINUTES = 15
 _METHOD = "pbkdf2:sha256:600000"
 _MOST_SESSIONS = 100
-_MOST_ADDRESSES = 10_000
 _SEEN_EVERY_MS = 60_000
 STEP_UP_MS = 10 * 60_000
 # The token that the first set-up gives.
@@ -57,18 +51,6 @@ class WrongPassword(AccountsError):
     def __init__(self, message: str, hint: str = "", field: str = "password") -> None:
         super().__init__(message, hint)
         self.field = field
-
-
-class TooManyAttempts(AccountsError):
-    """Nobody may try a password from this address for the next `retry_after` seconds."""
-
-    def __init__(self, retry_after: int) -> None:
-        minutes = max(1, -(-retry_after // 60))
-        super().__init__(
-            _("too many wrong passwords; try again in {minutes} min", minutes=minutes),
-            _("a browser that is signed in, and the API token, still work"),
-        )
-        self.retry_after = retry_after
 
 
 class Session(NamedTuple):
@@ -95,33 +77,6 @@ class Session(NamedTuple):
         """Return until when (epoch milliseconds) the last proof is good, 0 when it is no longer."""
         # A clock that was set back must not make a proof last.
         return self.proved_at + STEP_UP_MS if 0 <= now_ms - self.proved_at < STEP_UP_MS else 0
-
-
-class Attempts:
-    """Counts tries at a password: 10 in 15 minutes for each address, whatever they are sent to, in bounded memory."""
-
-    def __init__(self) -> None:
-        self._storage = MemoryStorage()
-        self._limiter = MovingWindowRateLimiter(self._storage)
-        self._limit = RateLimitItemPerMinute(ATTEMPTS, ATTEMPTS_MINUTES)
-
-    def count(self, kind: str, address: str = "") -> None:
-        """Count one try before anything is compared. Raises TooManyAttempts."""
-        key = self._key(kind, address)
-        if not self._limiter.hit(self._limit, *key):
-            reset = self._limiter.get_window_stats(self._limit, *key).reset_time
-            raise TooManyAttempts(max(1, int(reset - time.time()) + 1))
-
-    def forget(self, kind: str, address: str = "") -> None:
-        """Start again from zero after the right password."""
-        self._limiter.clear(self._limit, *self._key(kind, address))
-
-    def _key(self, kind: str, address: str) -> tuple[str, str]:
-        place = _network(address)
-        if len(self._storage.events) > _MOST_ADDRESSES and self._limit.key_for(kind, place) not in self._storage.events:
-            # A flood from everywhere shares one count rather than taking all memory.
-            place = "elsewhere"
-        return kind, place
 
 
 def is_setup_done() -> bool:
@@ -388,17 +343,6 @@ def _replace_first_token(connection: sqlite3.Connection, token: str) -> None:
 
 def _already_set_up() -> Conflict:
     return Conflict(_("the dashboard already has a password"), _("sign in with it"))
-
-
-def _network(address: str) -> str:
-    """Return what counts as one place: an IPv4 address, or an IPv6 network that one customer has whole."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:64]
-    if found.version == 6 and not found.is_loopback:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
 
 
 def _now_ms() -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 from engineio.packet import MESSAGE, Packet  # type: ignore[import-untyped]
 
+from .packets import is_engine_packet
 from .process import Terminal
 from .replay import PIECE
 from .terminals import HIGH, LOW, Terminals
@@ -23,10 +24,27 @@ from .web_socket import SourceHasMore, WebSocket, binary_frame, text_frame
 _OUTBOX_LIMIT = 1000
 _MESSAGES_A_POLL = 8
 _GAP_KEEPS = 1024 * 1024
+_POLICY_VIOLATION = 1008
+_NOOP = "6"
 # The backslash comes first, the others bring some. A loop over those that occur is faster than one regular expression.
 _ESCAPES = [(b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t")]
 _ESCAPES += [(bytes((code,)), b"\\u%04x" % code) for code in range(32) if code not in b"\n\r\t"]
 Message = tuple[bool, bytes]
+
+
+class EngineDriver(WebSocket):
+    """The WebSocket as Engine.IO uses it: what Engine.IO could only raise on ends the connection instead."""
+
+    def wait(self) -> str | bytes | None:
+        """Return the next packet, None when the connection has ended."""
+        packet = super().wait()
+        if packet is not None and not is_engine_packet(packet):
+            self.refuse(_POLICY_VIOLATION)
+            packet = None
+        if packet is None and self.engine_socket.upgrading:
+            # In the middle of an upgrade Engine.IO takes nothing but packets; this one ends it.
+            return _NOOP
+        return packet
 
 
 class Stream:
@@ -281,12 +299,14 @@ class Connection:
         self._turn_asked = False
         if not polled:
             return _FromWriter(self)
+        if self.is_closed:
+            return _NOOP
         messages: list[Message] = []
         while len(messages) < _MESSAGES_A_POLL and (found := self.next_messages()):
             messages += found
         if self.has_more():
             self.ask_for_turn()
-        return "\x1e".join(_polled(binary, data) for binary, data in messages) or "6"
+        return "\x1e".join(_polled(binary, data) for binary, data in messages) or _NOOP
 
     def abort(self) -> None:
         """End the connection at once."""

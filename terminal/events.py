@@ -26,12 +26,11 @@ from ..claude import credentials_file, nesting
 from ..launch import pins
 from ..launch.plan import BoundElsewhere, Plan, plan
 from ..messages import LANGUAGES, AccountsError, InvalidInput, NotFound, _, printable, use_language
-from .connection import Connection, Stream
+from .connection import Connection, EngineDriver, Stream
 from .images import Images
 from .login import Login, begin_login
 from .process import INHERITED, Terminal, terminal_environment
 from .terminals import Terminals
-from .web_socket import WebSocket
 
 _LONGEST_TEXT = 4096
 _MOST_ARGUMENTS = 256
@@ -68,7 +67,7 @@ class TerminalEvents:
         self._thread: threading.Thread | None = None
         terminals.on_change = self._list_changed.set
         # There is no public way to give Engine.IO another driver.
-        server.eio._async = {**server.eio._async, "websocket": WebSocket}
+        server.eio._async = {**server.eio._async, "websocket": EngineDriver}
         for event in (
             self.start_terminal,
             self.attach_terminal,
@@ -351,9 +350,7 @@ def _start_pinned(planned: Plan, cwd: str, rows: int, cols: int) -> Terminal:
     try:
         argv = pin.argv(launch, INHERITED)
         env = terminal_environment(launch.env)
-        terminal = Terminal(
-            argv, env, cwd, program=launch.program, inherited=pin.descriptor, rows=rows, cols=cols
-        )
+        terminal = Terminal(argv, env, cwd, program=launch.program, inherited=pin.descriptor, rows=rows, cols=cols)
     except BaseException:
         pin.remove()
         raise

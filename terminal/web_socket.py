@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -23,6 +24,11 @@ _RECEIVE = 64 * 1024
 _SLICES = 8
 _SEND_BUFFER = 128 * 1024
 _WRITER_TURNS = 16
+# For what is sent at once: a peer that takes less than this asks for holds no thread and no memory.
+_WRITE_SECONDS = 60.0
+_LARGEST_CONTROL = 125
+# What a Close frame may give as its reason: these, and those that libraries and applications have for themselves.
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
 class Source(Protocol):
@@ -62,8 +68,9 @@ class WebSocket:
         # The length of a slice of the unsent bytes, 0 when they are to go out as soon as possible.
         self._held = 0
         self._closed = False
-        # A second Close frame is an error that browsers report.
+        # What follows a Close frame, another one too, is an error that browsers report. Under the lock.
         self._parted = False
+        self._pipe: _Pipe | None = None
         self.source: Source | None = None
         self.engine_socket: Any = getattr(handler, "__self__", None)
         if self.engine_socket is not None:
@@ -78,6 +85,9 @@ class WebSocket:
             return [b"not a WebSocket handshake this server can answer\n"]
         kind = _TlsPipe if isinstance(accepted, ssl.SSLSocket) else _Pipe
         self._pipe = kind(accepted, self._silence)
+        if self._closed:
+            # Somebody was faster.
+            self._pipe.shut()
         digest = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
         lines = [b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade"]
         self._send_all(b"\r\n".join([*lines, b"Sec-WebSocket-Accept: " + digest, b"", b""]))
@@ -104,7 +114,7 @@ class WebSocket:
             while True:
                 final, opcode, payload = self._frame()
                 if opcode == _CLOSE:
-                    self._send_close(payload[:2])
+                    self._send_close(_checked_close(payload))
                     return None
                 if opcode == _PING:
                     self.send_frames([frame(_PONG, payload)])
@@ -135,12 +145,14 @@ class WebSocket:
         opcode, size = first & 15, second & 127
         if first & 0x70 or not second & 0x80 or opcode not in (_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG):
             raise _Broken(1002)
-        if opcode >= _CLOSE and (size > 125 or not first & 0x80):
+        if opcode >= _CLOSE and (size > _LARGEST_CONTROL or not first & 0x80):
             raise _Broken(1002)
-        if size == 126:
-            size = int.from_bytes(self._bytes(2), "big")
-        elif size == 127:
-            size = int.from_bytes(self._bytes(8), "big")
+        if size >= 126:
+            width, least, most = (2, 126, 1 << 16) if size == 126 else (8, 1 << 16, 1 << 63)
+            size = int.from_bytes(self._bytes(width), "big")
+            if not least <= size < most:
+                # A length has one way to be written only.
+                raise _Broken(1002)
         if size > self._largest:
             raise _Broken(1009)
         mask = self._bytes(4)
@@ -148,7 +160,7 @@ class WebSocket:
 
     def _bytes(self, count: int) -> bytes:
         while len(self._received) < count:
-            data = self._pipe.receive()
+            data = self._pipe.receive() if self._pipe is not None else b""
             if not data:
                 raise EOFError
             self._received += data
@@ -180,7 +192,7 @@ class WebSocket:
         """Send a slice of what `pump` held back, if the peer takes it at once; never waits."""
         if self._held and self._lock.acquire(blocking=False):
             try:
-                if self._held and not self._closed:
+                if self._held and not self._closed and not self._parted and self._pipe is not None:
                     sent = self._pipe.send(self._unsent[: self._held], wait=False)
                     self._unsent = self._unsent[sent:]
             except OSError:
@@ -204,14 +216,14 @@ class WebSocket:
                     return False
             finally:
                 self._lock.release()
-            if hold or self.source is None or not self.source.has_more():
+            if hold or self._closed or self._parted or self.source is None or not self.source.has_more():
                 return True
 
     def _send_now(self, hold: bool) -> bool:
         """Send without waiting until the source has nothing; False when the peer does not take it."""
         self._held = 0
         while True:
-            if self._closed:
+            if self._closed or self._parted or self._pipe is None:
                 return True
             while self._unsent:
                 try:
@@ -249,11 +261,14 @@ class WebSocket:
 
     def _send_all(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
+        until = time.monotonic() + _WRITE_SECONDS
         while view:
-            if self._closed:
+            if self._closed or self._parted or self._pipe is None:
                 raise BrokenPipeError
             try:
                 view = view[self._pipe.send(view, wait=True) :]
+                if view and time.monotonic() > until:
+                    raise TimeoutError
             except OSError:
                 # Part of a frame may be out: nothing sensible can follow on this connection.
                 self._abort()
@@ -264,12 +279,16 @@ class WebSocket:
         self._send_close(struct.pack("!H", 1000))
         self._abort()
 
+    def refuse(self, code: int) -> None:
+        """Say goodbye with a reason; whoever receives ends the connection."""
+        self._send_close(struct.pack("!H", code))
+
     def abort(self) -> None:
         """End the connection at once, whoever waits for it."""
         self._abort()
 
     def _send_close(self, payload: bytes) -> None:
-        if self._closed or not self._lock.acquire(timeout=1.0):
+        if self._closed or self._pipe is None or not self._lock.acquire(timeout=1.0):
             return
         try:
             if not self._unsent and not self._closed and not self._parted:
@@ -283,7 +302,8 @@ class WebSocket:
 
     def _abort(self) -> None:
         self._closed = True
-        self._pipe.shut()
+        if self._pipe is not None:
+            self._pipe.shut()
 
 
 class _Pipe:
@@ -380,6 +400,17 @@ def text_frame(text: bytes) -> bytes:
 def binary_frame(data: bytes) -> bytes:
     """Return a binary message as one frame."""
     return frame(_BINARY, data)
+
+
+def _checked_close(payload: bytes) -> bytes:
+    """Return what answers a Close frame: the code it gave. Raises _Broken, UnicodeDecodeError."""
+    if not payload:
+        return b""
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) == 1 or not (code in _CLOSE_CODES or 3000 <= code < 5000):
+        raise _Broken(1002)
+    payload[2:].decode("utf-8")
+    return payload[:2]
 
 
 def _unmasked(data: bytes, mask: bytes) -> bytes:

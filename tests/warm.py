@@ -12,6 +12,7 @@ import functools
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -169,7 +170,21 @@ def page_server(*words: str) -> int:
 
 def hasty_server(*words: str) -> int:
     """Be a server that waits less long for slow visitors, so that its tests do too."""
-    import_module("bare_names").member("dashboard.serving")._HEADERS_SECONDS = 3
+    import_module("bare_names").member("dashboard.worker")._HEAD_SECONDS = 1
+    return server(*words)
+
+
+def limited_server(*words: str) -> int:
+    """Be a server that may have no more open files than TEST_DESCRIPTORS says."""
+    limit = int(os.environ["TEST_DESCRIPTORS"])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    return server(*words)
+
+
+def soft_limited_server(*words: str) -> int:
+    """Be a server that a shell has given fewer open files than the system would."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 128), hard))
     return server(*words)
 
 

@@ -175,7 +175,7 @@ def _signed_in(answer: dict[str, Any]) -> Response:
         callers.cookie_name(request.environ),
         opened.cookie,
         max_age=sign_in.SESSION_SECONDS,
-        path="/",
+        path=origin.base_path(request.environ),
         httponly=True,
         samesite="Strict" if browser else "Lax",
         secure=_is_https(),
@@ -185,7 +185,11 @@ def _signed_in(answer: dict[str, Any]) -> Response:
 
 def _without_cookie(response: Response) -> Response:
     response.delete_cookie(
-        callers.cookie_name(request.environ), path="/", httponly=True, samesite="Lax", secure=_is_https()
+        callers.cookie_name(request.environ),
+        path=origin.base_path(request.environ),
+        httponly=True,
+        samesite="Lax",
+        secure=_is_https(),
     )
     return response
 

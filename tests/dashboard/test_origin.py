@@ -19,10 +19,10 @@ from claude_accounts.dashboard import origin
 from claude_accounts.dashboard.api import Config
 from claude_accounts.server import create_app
 
-LOOPBACK = ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "[::1]"]
+LOOPBACK = ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]"]
 ODD_HOSTS = [
     "",
-    "localhost.",
+    "localhost..",
     "localhost.evil.example",
     "127.0.0.1.evil.example",
     "evil.localhost",
@@ -379,7 +379,7 @@ def test_connection_that_never_signs_in_is_closed(
     dashboard: Dashboard, live: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TRM-01: a client that keeps its token back holds neither a thread nor a place for long."""
-    monkeypatch.setattr("claude_accounts.dashboard.live_updates._STRANGER_SECONDS", 0.1)
+    monkeypatch.setattr("claude_accounts.dashboard.socket_door._PROOF_SECONDS", 0.1)
     address = live.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
     opened = websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True)
     with pytest.raises(websocket.WebSocketConnectionClosedException):
@@ -387,16 +387,19 @@ def test_connection_that_never_signs_in_is_closed(
             opened.recv()
 
 
-def test_strangers_take_few_places(dashboard: Dashboard, live: str) -> None:
-    """TRM-01"""
+def test_strangers_take_few_places_and_the_oldest_goes_first(dashboard: Dashboard, live: str) -> None:
+    """TRM-01: whoever sends his token only in CONNECT is let in while they come and come."""
     address = live.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-    opened = [websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True) for _place in range(16)]
-    with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
-        websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True)
+    opened = [websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True) for _place in range(20)]
+    with socket(live, {}, auth={"token": dashboard.token}) as client:
+        assert client.connected
+        with pytest.raises(websocket.WebSocketConnectionClosedException):
+            while True:
+                opened[0].recv()
     with socket(live, {"Cookie": dashboard.cookie_header()}) as client:
         assert client.connected
     for connection in opened:
-        connection.close()
+        connection.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_no_socket_and_no_event_without_signing_in(dashboard: Dashboard, live: str) -> None:
@@ -421,9 +424,8 @@ def test_no_socket_and_no_event_without_signing_in(dashboard: Dashboard, live: s
     opened = websocket.create_connection(address, timeout=DEADLINE, suppress_origin=True)
     assert str(opened.recv()).startswith("0{")
     opened.send('42["start_terminal",{"account_id":"x"}]')
-    opened.send("40")
-    assert str(opened.recv()).startswith("44")
-    opened.close()
+    with pytest.raises((websocket.WebSocketConnectionClosedException, ConnectionError)):
+        opened.recv()
     assert dashboard.client.get("/api/terminals").get_json() == []
 
 

@@ -164,7 +164,9 @@ def test_ten_wrong_logins_lock_the_address() -> None:
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 901
     assert "Set-Cookie" not in refused.headers
-    elsewhere = _login(dashboard.stranger(), environ_overrides={"REMOTE_ADDR": "127.0.0.9"})
+    same_machine = _login(dashboard.stranger(), environ_overrides={"REMOTE_ADDR": "127.0.0.9"})
+    assert same_machine.status_code == 429
+    elsewhere = _login(dashboard.stranger(), environ_overrides={"REMOTE_ADDR": "192.0.2.9"})
     assert elsewhere.status_code == 200
 
 

@@ -178,7 +178,7 @@ def test_foreign_page_gets_no_secret_out_of_the_browser(one_visitor: Visitor, ho
     visitor.context.on("page", lambda page: page.on("download", lambda download: saved.append(download.url)))
     quiet = visitor.context.new_page()
     with hostile() as other:
-        for name, script in ATTEMPTS.items():
+        for script in ATTEMPTS.values():
             page = visitor.context.new_page()
             page.goto(f"http://{host}:{other.port}/")
             ended.clear()

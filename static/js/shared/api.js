@@ -1,6 +1,7 @@
 /** Owns the one way to the server: every request, its errors, and what happens when the session has ended. */
 
 import { language } from "./language.js";
+import { placed } from "./place.js";
 import { keepSecret, pageSecret } from "./secret.js";
 
 /**
@@ -105,7 +106,7 @@ function received(answer) {
 /** @param {string} path @param {RequestInit} options */
 async function answered(path, options) {
   try {
-    return await fetch(path, { credentials: "same-origin", cache: path.startsWith("/api/") ? "no-store" : "no-cache", ...options });
+    return await fetch(placed(path), { credentials: "same-origin", cache: path.startsWith("/api/") ? "no-store" : "no-cache", ...options });
   } catch (error) {
     noticeAway();
     throw new ServerAway("the server does not answer", { cause: error });

@@ -3,6 +3,7 @@
 import { authStatus } from "./api.js";
 import { named, setText } from "./elements.js";
 import { duration, t } from "./messages.js";
+import { base, placed } from "./place.js";
 import { pageSecret } from "./secret.js";
 import { say } from "./toasts.js";
 
@@ -50,9 +51,11 @@ export async function connect(vendor, changed, signIn) {
     return;
   }
   clearInterval(polling);
-  const { io } = await import(`${vendor}socket.io.js`);
+  const { io } = await import(placed(`${vendor}socket.io.js`));
   socket = /** @type {Socket} */ (io({
-    transports: ["websocket"],
+    path: `${base}socket.io/`,
+    transports: ["websocket", "polling"],
+    tryAllTransports: true,
     reconnection: false,
     // Both ask anew each time: after a sign-in the secret is another one.
     auth: (/** @type {(shown: object) => void} */ show) => show({ page_secret: pageSecret() }),
