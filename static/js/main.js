@@ -60,6 +60,8 @@ const accountActs = {
 
 async function start() {
   takeSetupCode();
+  // The link was opened where the page already is.
+  addEventListener("hashchange", takeSetupCode);
   handleWith({ signIn: signInAgain, prove: proveAgain, unlocked: noteUnlocked, away: lost });
   wire();
   await begin();

@@ -185,7 +185,7 @@ def test_foreign_page_gets_no_secret_out_of_the_browser(one_visitor: Visitor, ho
             page.evaluate(script, ours)
             deadline = time.monotonic() + warm.DEADLINE
             while f"{ours}/api/export" not in [url.rstrip("?") for url in ended]:
-                assert time.monotonic() < deadline, name
+                assert time.monotonic() < deadline, script
                 quiet.evaluate("new Promise((resolve) => setTimeout(resolve, 10))")
             for each in visitor.context.pages:
                 if each is not quiet:
@@ -350,6 +350,26 @@ def test_what_is_unlocked_shows_in_every_tab(one_visitor: Visitor) -> None:
     first.locator("[data-name=lock-now]").click()
     for page in (first, second):
         expect(page.locator("[data-name=unlocked]")).to_be_hidden()
+
+
+def test_dashboards_below_several_paths_of_a_host_keep_their_secrets_apart(one_visitor: Visitor) -> None:
+    """They are one origin, as a proxy has them."""
+    one_visitor.sign_in()
+    page = one_visitor.open()
+    expect(page.locator(EMPTY)).to_be_visible()
+    # What a proxy does with its prefix.
+    page.route(
+        "**/below/**", lambda route: route.fulfill(response=route.fetch(url=route.request.url.replace("/below", "")))
+    )
+    secret = page.evaluate(
+        """async () => {
+            const other = await import('/below/static/js/shared/secret.js');
+            const own = await import('/static/js/shared/secret.js');
+            other.keepSecret('of the other');
+            return { own: own.pageSecret(), other: other.pageSecret() };
+        }"""
+    )
+    assert secret == {"own": one_visitor.page_secret(), "other": "of the other"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

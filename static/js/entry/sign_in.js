@@ -56,6 +56,7 @@ export function takeSetupCode() {
   history.replaceState(null, "", location.pathname + location.search);
   const form = named(document, "setup-form", HTMLFormElement);
   /** @type {HTMLInputElement} */ (form.elements.namedItem("setup_code")).value = code;
+  named(document, "setup-code-field").hidden = true;
   broughtCode = true;
 }
 

@@ -3,7 +3,10 @@
  * port of this host is sent the cookie; this is kept for our own origin, shared by its tabs, and sent by hand.
  */
 
-const NAME = "page-secret";
+import { base } from "./place.js";
+
+// Dashboards below several paths of one host are one origin.
+const NAME = base === "/" ? "page-secret" : `page-secret ${base}`;
 // Where storage is switched off it lasts as long as the page.
 let held = "";
 

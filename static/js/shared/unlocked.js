@@ -2,8 +2,9 @@
 
 import { named, setText } from "./elements.js";
 import { clock, onLanguage, t } from "./messages.js";
+import { base } from "./place.js";
 
-const NAME = "unlocked-until";
+const NAME = base === "/" ? "unlocked-until" : `unlocked-until ${base}`;
 let until = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
