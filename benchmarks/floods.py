@@ -45,7 +45,7 @@ FILE = b"GET /static/js/terminal/view.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 class Flood(NamedTuple):
     """So many connections, each of which says this and reads nothing."""
 
-    count: int
+    size: int
     words: bytes
     tls: bool = False
 
@@ -75,7 +75,7 @@ def attack(name: str, port: int) -> None:
     opened: dict[int, socket.socket] = {}
     poll = select.poll()
     while True:
-        for _one in range(min(50, flood.count - len(opened))):
+        for _one in range(min(50, flood.size - len(opened))):
             stranger = socket.socket()
             stranger.settimeout(1)
             try:
@@ -100,7 +100,7 @@ class Server:
         self.token = ""
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Return the JSON of one request over a connection of its own. Raises OSError, http.client.HTTPException."""
+        """Return the JSON of one request over a connection of its own. Raises OSError; HTTPException for any other."""
         connection: http.client.HTTPConnection
         if self.tls is None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -112,7 +112,8 @@ class Server:
             connection.request(method, path, data, headers)
             answer = connection.getresponse()
             text = answer.read()
-            assert answer.status < 300, text
+            if answer.status >= 300:
+                raise http.client.HTTPException(text)
             return json.loads(text)
         finally:
             connection.close()

@@ -146,8 +146,8 @@ class Visit:
         try:
             self.sock.do_handshake()
         except ssl.SSLWantReadError:
-            # Called again, there was something, if not enough.
-            self.state = SPEAKING if self._looked else SILENT
+            # Called again, there was something. Half a hello names no cipher yet.
+            self.state = SECURED if self.sock.cipher() else SPEAKING if self._looked else SILENT
             self._looked = True
             return selectors.EVENT_READ
         except ssl.SSLWantWriteError:

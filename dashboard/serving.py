@@ -137,7 +137,8 @@ def _listen(options: Options) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, options.port))
-        listener.listen(256)
+        # Where a flood waits to be looked at: whoever finds it full comes again a second later.
+        listener.listen(1024)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:

@@ -398,7 +398,7 @@ def test_strangers_take_few_places_and_the_oldest_goes_first(dashboard: Dashboar
     with socket(live, {"Cookie": dashboard.cookie_header()}) as client:
         assert client.connected
     for connection in opened:
-        connection.shutdown()
+        connection.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_no_socket_and_no_event_without_signing_in(dashboard: Dashboard, live: str) -> None:
