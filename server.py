@@ -18,11 +18,12 @@ if not __package__:
 import logging
 import os
 
+import engineio.payload  # type: ignore[import-untyped]
 import flask_socketio
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import NotFound
 
-from .dashboard import api, browser_libs, openapi, sign_in
+from .dashboard import api, browser_libs, callers, first_setup, openapi, sign_in
 from .dashboard.api import Config
 from .dashboard.door import KNOWN, VISIT
 from .dashboard.live_updates import LiveUpdates
@@ -39,6 +40,9 @@ from .terminal import events as terminal_events
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 log = logging.getLogger("claude_accounts.requests")
+# Where no WebSocket gets through, a fast typist's keys arrive many in one request; the library drops more than 16
+# without a word. The size of the request is bounded all the same.
+engineio.payload.Payload.max_decode_packets = 1000
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -56,9 +60,10 @@ def create_app(config: Config | None = None) -> Flask:
         ping_interval=10,
         ping_timeout=5,
     )
-    live = LiveUpdates(socketio, api.COOKIE, behind_proxy=config.behind_proxy)
+    live = LiveUpdates(socketio, behind_proxy=config.behind_proxy)
     terminals = terminal_events.register(socketio)
-    app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals)
+    codes = first_setup.Codes(config.setup_code_hash, config.link_code_hash)
+    app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals, codes)
     app.extensions["claude_accounts_list"] = api_accounts.AccountList()
     api.register(app)
     _register_sockets(socketio, live)
@@ -67,7 +72,12 @@ def create_app(config: Config | None = None) -> Flask:
         app.register_blueprint(blueprint)
     app.after_request(_log_request)
     # Socket.IO's endpoint never reaches Flask, so the gate goes around everything.
-    gate = Gate(live.door(app.wsgi_app), remote=config.remote, trusted_hosts=config.trusted_hosts)
+    gate = Gate(
+        live.door(app.wsgi_app),
+        remote=config.remote,
+        trusted_hosts=config.trusted_hosts,
+        behind_proxy=config.behind_proxy,
+    )
     app.wsgi_app = gate  # type: ignore[method-assign]
     return app
 
@@ -96,13 +106,14 @@ def _register_pages(app: Flask) -> None:
 
     @app.get("/api/openapi.json")
     def description() -> Response:
-        return jsonify(openapi.document())
+        return jsonify(openapi.document(callers.cookie_name(request.environ)))
 
 
 def _register_sockets(socketio: flask_socketio.SocketIO, live: LiveUpdates) -> None:
     @socketio.on("connect")
     def connect(auth: object = None) -> bool:
-        owner = api.authenticated(auth.get("token") if isinstance(auth, dict) else None)
+        shown = auth if isinstance(auth, dict) else {}
+        owner = api.authenticated(shown.get("token"), shown.get("page_secret"))
         if owner is None:
             return False
         live.opened(request.sid, owner)  # type: ignore[attr-defined]

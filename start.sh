@@ -6,6 +6,22 @@
 #   ./start.sh list                 any command of claude-accounts, for example: ./start.sh add work
 set -euo pipefail
 
+# An empty or relative entry of PATH would start what lies in the current folder.
+absolute_path() {
+    local entry kept= IFS=:
+    set -f
+    for entry in $PATH; do
+        case $entry in
+            /*) kept=$kept:$entry ;;
+            '~/'*) kept=$kept:${HOME:-/nowhere}/${entry#'~/'} ;;
+        esac
+    done
+    set +f
+    PATH=${kept#:}
+    PATH=${PATH:-/usr/local/bin:/usr/bin:/bin}
+}
+absolute_path
+
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 environment="$project/venv"
 prepared="$environment/.prepared-for"

@@ -45,7 +45,7 @@ FILE = b"GET /static/js/terminal/view.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 class Flood(NamedTuple):
     """So many connections, each of which says this and reads nothing."""
 
-    size: int
+    connections: int
     words: bytes
     tls: bool = False
 
@@ -75,7 +75,7 @@ def attack(name: str, port: int) -> None:
     opened: dict[int, socket.socket] = {}
     poll = select.poll()
     while True:
-        for _one in range(min(50, flood.size - len(opened))):
+        for _one in range(min(50, flood.connections - len(opened))):
             stranger = socket.socket()
             stranger.settimeout(1)
             try:

@@ -25,7 +25,8 @@ FIRST_WITH_OWN_STORE = (2, 1, 197)
 NEWEST_TRIED = (2, 1, 332)
 _VERSION_SECONDS = 6.0
 _STATUS_SECONDS = 20.0
-_SAYS_ITS_NAME = re.compile(rb"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\d.])[^\n]*\(Claude Code\)")
+_NUMBERS = re.compile(rb"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\d.])")
+_ITS_NAME = b"(Claude Code)"
 # Of an installation's own path; many other tools have a folder `versions`, of Node.js or Python for instance.
 _IN_PATH = re.compile(r"/(?:claude/versions|claude-code)/(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:/|$)")
 # Of the environment these alone say where Claude Code is to look, and not with which credential.
@@ -66,7 +67,8 @@ def ask(program: str, environ: Mapping[str, str], cwd: str | None = None) -> Cli
     """Return who a claude says that it is, and remember nothing. Raises AccountsError when it cannot be started."""
     quiet = {name: value for name, value in environ.items() if name not in CREDENTIAL_VARIABLES}
     code, output = programs.run([program, "--version"], quiet, seconds=_VERSION_SECONDS, cwd=cwd)
-    match = _SAYS_ITS_NAME.search(output)
+    before_name = (line.rpartition(_ITS_NAME)[0] for line in output.split(b"\n"))
+    match = next((match for text in before_name if (match := _NUMBERS.search(text))), None)
     found = (int(match[1]), int(match[2]), int(match[3])) if match else None
     return Client(found, found is not None or code == -1, found is not None and _is_itself(program))
 

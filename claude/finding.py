@@ -18,13 +18,9 @@ _NPM = "npm install -g @anthropic-ai/claude-code"
 EVERYBODYS = ("/usr/local/bin", "/opt/homebrew/bin")
 _LONGEST_WRAPPER = 64 * 1024
 _OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-_STARTS_US = re.compile(
-    rb"^(?!\s*#).*(?:claude[-_]accounts|"
-    + re.escape(os.fsencode(_OUR_FOLDER))
-    + rb"/\S*)['\")}]*\s+(?:launch|run|exec)\b"
-    rb"|^(?!\s*#).*\.claude-accounts/aliases\.",
-    re.MULTILINE,
-)
+_OUR_NAMES = (b"claude-accounts", b"claude_accounts")
+_STARTING = re.compile(rb"(?:launch|run|exec)\b")
+_ALIAS_FILE = b".claude-accounts/aliases."
 
 
 class Found(NamedTuple):
@@ -35,13 +31,13 @@ class Found(NamedTuple):
     passed: tuple[tuple[str, str], ...]
 
 
-def find(environ: Mapping[str, str], cwd: str | None = None) -> Found:
+def find(environ: Mapping[str, str]) -> Found:
     """Return the claude that a shell with this environment would start, else one where installers put it.
 
-    Relative entries of PATH count from `cwd`, else from the current folder. Raises ClaudeMissing.
+    Relative entries of PATH do not count. Raises ClaudeMissing.
     """
     passed: list[tuple[str, str]] = []
-    for on_path, folders in ((True, programs.search_path(environ, cwd)), (False, _known_folders(environ))):
+    for on_path, folders in ((True, programs.search_path(environ)), (False, _known_folders(environ))):
         for folder in folders:
             path = os.path.join(folder, "claude")
             if not os.path.lexists(path) or any(path == known for known, _reason in passed):
@@ -66,14 +62,15 @@ def _known_folders(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _npmrc_prefix(environ: Mapping[str, str]) -> str:
-    text = ""
     with (
         suppress(OSError),
         open(programs.home_expanded("~/.npmrc", environ), encoding="utf-8", errors="replace") as file,
     ):
-        text = file.read(_LONGEST_WRAPPER)
-    found = re.search(r"^\s*prefix\s*=\s*[\"']?([^\"'\n]+?)[\"']?\s*$", text, re.MULTILINE)
-    return found[1].replace("${HOME}", "~") if found else ""
+        for line in file.read(_LONGEST_WRAPPER).splitlines():
+            name, _equals, value = line.partition("=")
+            if name.strip() == "prefix" and value.strip():
+                return value.strip().strip("\"'").replace("${HOME}", "~")
+    return ""
 
 
 def _starts_us(path: str) -> bool:
@@ -84,8 +81,23 @@ def _starts_us(path: str) -> bool:
         return True
     with suppress(OSError), open(target, "rb") as file:
         text = file.read(_LONGEST_WRAPPER + 1)
-        return len(text) <= _LONGEST_WRAPPER and b"\0" not in text and _STARTS_US.search(text) is not None
+        return len(text) <= _LONGEST_WRAPPER and b"\0" not in text and any(map(_line_starts_us, text.splitlines()))
     # What cannot be read can still be started, and is told then.
+    return False
+
+
+def _line_starts_us(line: bytes) -> bool:
+    """Tell whether a line of a script, that is no comment, starts a session through us."""
+    if line.lstrip().startswith(b"#"):
+        return False
+    if _ALIAS_FILE in line:
+        return True
+    # The folder may hold spaces; a zero byte is in no script.
+    words = line.replace(os.fsencode(_OUR_FOLDER) + b"/", b"\0").split()
+    for word, following in zip(words, words[1:], strict=False):
+        ours = b"\0" in word or word.rstrip(b"'\")}").endswith(_OUR_NAMES)
+        if ours and _STARTING.match(following):
+            return True
     return False
 
 

@@ -47,9 +47,9 @@ class Launch(NamedTuple):
     pin_outlives: bool = False
 
 
-def find_claude(environ: Mapping[str, str], cwd: str | None = None) -> str:
+def find_claude(environ: Mapping[str, str]) -> str:
     """Return the absolute path of the claude that a shell would start, or an installer's. Raises ClaudeMissing."""
-    return finding.find(environ, cwd).path
+    return finding.find(environ).path
 
 
 def child_env(environ: Mapping[str, str], credential: Mapping[str, str], account_name: str) -> dict[str, str]:
@@ -88,7 +88,7 @@ def prepare_launch(
     Raises ClaudeMissing, and RivalCredential where something would win that cannot be taken out, or where the folder's
     settings send the credential to a host that is not allowed (with `force` both are only told).
     """
-    program = find_claude(environ, cwd)
+    program = find_claude(environ)
     ((variable, value),) = credential.items()
     env = child_env(nesting.for_launch(environ, arguments), credential, account_name)
     way = _("durable login") if variable == STORE_VARIABLE else variable
@@ -210,9 +210,7 @@ def _destination_notices(env: Mapping[str, str], settings: claude_settings.Setti
 def _keep_to_token(version: client.Version | None, env: dict[str, str]) -> list[str]:
     """See to it that a refused token ends the session instead of another login taking over."""
     notices: list[str] = []
-    if (version or ()) < FIRST_WITHOUT_FALLBACK and credentials_file.may_hold_login(
-        credentials_file.store_folder(env)
-    ):
+    if (version or ()) < FIRST_WITHOUT_FALLBACK and credentials_file.may_hold_login(credentials_file.store_folder(env)):
         env[STORE_VARIABLE] = client.empty_store()
         notices.append("  " + _("this claude could fall back to another login, so logins of MCP servers are hidden"))
         notices.append("  " + _("a newer one needs no such guard: claude update"))

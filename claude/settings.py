@@ -24,6 +24,7 @@ _COMMANDS = ("processWrapper", "proxyAuthHelper")
 _RIVALS = frozenset((*CREDENTIAL_VARIABLES, STORE_VARIABLE, PROFILES_VARIABLE))
 _LOGIN_RULES = ("forceLoginMethod", "forceLoginOrgUUID")
 
+
 class Setting(NamedTuple):
     """One key that counts, where it stands, and its value (never shown)."""
 

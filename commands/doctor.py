@@ -17,6 +17,7 @@ from ..accounts.clocks import time_left
 from ..claude import client, credentials_file, finding, program as claude_code, settings as claude_settings
 from ..install import aliases as shell_aliases, rc_files
 from ..messages import AccountsError, StorageFailed, StoreBusy, _, plural, printable
+from ..system import programs
 from ..system.folders import data_folder
 from .console import add_command
 from .tables import coloured
@@ -130,6 +131,13 @@ def _key() -> Iterator[Check]:
 
 
 def _claude() -> Iterator[Check]:
+    relative = programs.relative_entries(os.environ)
+    if relative:
+        entries = printable(", ".join(repr(entry) for entry in relative))
+        message = _(
+            "PATH names folders relative to wherever you are ({entries}); sessions get it without", entries=entries
+        )
+        yield Check("PATH", "warn", message, _("name them by their absolute path"))
     program, on_path, passed = finding.find(os.environ)
     for path, reason in passed:
         yield Check("claude", "warn", _("{path} is passed over: {reason}", path=printable(path), reason=reason))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..messages import InvalidInput, _
+from ..messages import _
 from .console import add_command
 
 if TYPE_CHECKING:
@@ -51,19 +51,12 @@ def register(subparsers: Subparsers) -> None:
 def serve(arguments: argparse.Namespace) -> None:
     """Serve until a signal ends it."""
     # No other command pays for Flask and gunicorn.
-    from ..dashboard.origin import parse_host
+    from ..dashboard.origin import trusted_name
     from ..dashboard.serving import Options, serve as run
     from ..server import create_app
 
     named = os.environ.get(_TRUSTED_HOSTS, "").replace(",", " ").split()
-    trusted_hosts = (*arguments.trusted_host, *named)
-    for name in trusted_hosts:
-        host = parse_host(name)
-        if host is None or host.port is not None:
-            raise InvalidInput(
-                _("{name} is not a host name", name=repr(name[:100])),
-                "claude-accounts serve --trusted-host claude.example.com",
-            )
+    trusted_hosts = tuple(map(trusted_name, (*arguments.trusted_host, *named)))
     run(
         Options(
             port=arguments.port,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,16 +23,17 @@ from ..messages import (
     StorageFailed,
     StoreBusy,
     _,
+    warn,
 )
 from ..terminal.images import LARGEST_IMAGE
-from . import openapi, origin, sign_in
+from . import callers, first_setup, journal, openapi, origin, sign_in
 from .live_updates import LiveUpdates
 
-COOKIE = "claude_accounts_session"
 # Under this name the server that runs us keeps what wants to hear that a body has arrived in whole.
 BODY_READ = "claude_accounts.body_read"
 # Before sign-in.
 SMALL_BODY = 8 * 1024
+_MOST_HALF = 1000
 LARGEST_BODY = 64 * 1024
 LARGEST_IMPORT = 16 * 1024 * 1024
 # By endpoint, where more or less than usual is wanted.
@@ -58,12 +60,16 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Config(NamedTuple):
-    """How a server is reached; `setup_code_hash` is that of the code it printed, "" when it printed none."""
+    """How a server is reached; the hashes are those of the codes for a first visit, "" for none.
+
+    One stands on its terminal, the other in the link that it opens itself.
+    """
 
     remote: bool = False
     trusted_hosts: tuple[str, ...] = ()
     behind_proxy: bool = False
     setup_code_hash: str = ""
+    link_code_hash: str = ""
 
 
 class Parts(NamedTuple):
@@ -73,6 +79,7 @@ class Parts(NamedTuple):
     attempts: sign_in.Attempts
     live: LiveUpdates
     terminals: Any
+    setup_codes: first_setup.Codes
 
 
 def parts() -> Parts:
@@ -95,7 +102,9 @@ def live_updates(app: Flask) -> LiveUpdates:
 
 def register(app: Flask) -> None:
     """Put authentication in front of every route and the error table behind it."""
+    app.extensions["claude_accounts_half"] = set()
     app.before_request(_limit_body)
+    app.before_request(_refuse_other_sites)
     app.before_request(_authenticate)
     app.register_error_handler(AccountsError, _answer_failure)
     app.register_error_handler(HTTPException, _answer_http_failure)
@@ -150,8 +159,13 @@ def json_body() -> Any:
 
 
 def session_cookie() -> str:
-    """Return the value of the browser's cookie, "" when it sent none."""
-    return request.cookies.get(COOKIE, "")
+    """Return the value of the session's cookie, "" when none came along."""
+    return callers.cookie_value(request.environ)
+
+
+def is_browser() -> bool:
+    """Tell whether a browser asks: a request with Sec-Fetch-* or Origin."""
+    return callers.is_browser(request.environ)
 
 
 def address() -> str:
@@ -159,13 +173,34 @@ def address() -> str:
     return origin.client_address(request.environ, behind_proxy=parts().config.behind_proxy)
 
 
-def authenticated(token: object = None) -> str | None:
-    """Return who asks: a session's hash, "" for the API token (from its header, or as given), None for nobody."""
+def authenticated(token: object = None, page_secret: object = None) -> str | None:
+    """Return who asks: a session's hash, "" for the API token, None for nobody.
+
+    Token and page secret are those of the headers, or those given.
+    """
     given = token if isinstance(token, str) else request.headers.get("X-Auth-Token")
     if given and sign_in.is_api_token(given):
         return ""
-    g.session = sign_in.find_session(session_cookie())
+    secret = page_secret if isinstance(page_secret, str) else None
+    g.session = callers.session_of(request.environ, secret)
+    if g.session is None:
+        _note_half_session()
     return g.session.id_hash if g.session else None
+
+
+def _note_half_session() -> None:
+    """Note in the journal who shows a browser's cookie without its page secret: once for each session and place."""
+    cookie = session_cookie()
+    seen: set[tuple[str, str]] = current_app.extensions["claude_accounts_half"]
+    key = (sign_in.digest(cookie), address())
+    if not cookie or key in seen or len(seen) >= _MOST_HALF or not sign_in.has_session(cookie):
+        return
+    seen.add(key)
+    try:
+        journal.note("cookie-without-secret", address=address(), detail=request.headers.get("User-Agent", "")[:200])
+    except StorageFailed as error:
+        # Refused all the same, also where nothing can be written.
+        warn(error.message)
 
 
 def require_sign_in() -> None:
@@ -173,6 +208,24 @@ def require_sign_in() -> None:
     who = authenticated()
     if who is None:
         _refuse(401, _("you are not signed in"), _("sign in, or send the API token as X-Auth-Token"))
+
+
+def require_step_up() -> None:
+    """Raise 403 unless the browser's owner has proved who he is within ten minutes; programs pass.
+
+    The answer has `step_up`, by which the page knows that it may ask and send the request again.
+    """
+    session: sign_in.Session | None = g.session
+    if session is None or not session.is_browsers or session.unlocked_until(int(time.time() * 1000)):
+        return
+    hint = _("POST /api/auth/step-up with the password is good for ten minutes")
+    _refuse(403, _("this asks for the password again"), hint, step_up=True)
+
+
+def refuse_browser(message: str) -> None:
+    """Raise 403 with this sentence where a browser's session asks."""
+    if g.session is not None and g.session.is_browsers:
+        _refuse(403, message)
 
 
 def ok() -> Response:
@@ -187,11 +240,21 @@ def _limit_body() -> None:
         _refuse(413, _("the body is too large"))
 
 
+def _is_below_api() -> bool:
+    return request.path.lower().lstrip("/").startswith("api")
+
+
+def _refuse_other_sites() -> None:
+    """Refuse what another page lets its reader's browser ask of the API, be it only a link: no such answer is shown."""
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and _is_below_api():
+        _refuse(403, _("another page may not ask this"), _("open the dashboard itself"))
+
+
 def _authenticate() -> None:
     g.session = None
     if request.endpoint in _PUBLIC_ENDPOINTS:
         return
-    if request.endpoint is None and not request.path.lower().lstrip("/").startswith("api"):
+    if request.endpoint is None and not _is_below_api():
         return
     require_sign_in()
     if g.session and request.method not in ("GET", "HEAD", "OPTIONS"):
@@ -228,8 +291,8 @@ def _answer_http_failure(error: HTTPException) -> Response | HTTPException:
     return response
 
 
-def _refuse(status: int, message: str, hint: str = "") -> NoReturn:
-    response = jsonify({"error": message, "hint": hint})
+def _refuse(status: int, message: str, hint: str = "", **more: bool) -> NoReturn:
+    response = jsonify({"error": message, "hint": hint, **more})
     response.status_code = status
     raise HTTPException(response=response)
 

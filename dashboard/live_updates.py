@@ -32,10 +32,10 @@ _LINGER_SECONDS = 10
 class LiveUpdates:
     """The open sockets of one application; a thread looks for changes for as long as there are any."""
 
-    def __init__(self, socketio: SocketIO, cookie: str, *, behind_proxy: bool = False) -> None:
+    def __init__(self, socketio: SocketIO, *, behind_proxy: bool = False) -> None:
         self._socketio = socketio
         self._server: Any = vars(socketio)["server"]
-        self._door = SocketDoor(self._server, cookie, behind_proxy)
+        self._door = SocketDoor(self._server, behind_proxy)
         self._lock = threading.Lock()
         self._owners: dict[str, tuple[str, str]] = {}
         self._wake = threading.Event()

@@ -20,6 +20,14 @@ APPROVE: Schema = {
 }
 COUNT: Schema = {"type": "integer", "minimum": 0}
 MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Epoch milliseconds; 0 is unknown or never."}
+PAGE_SECRET: Schema = {
+    "type": "string",
+    "description": "To a browser only: the session's second secret, which every request shows as X-Page-Secret.",
+}
+STEP_UP: Schema = {
+    "type": "boolean",
+    "description": "A browser may send the request again after POST /api/auth/step-up.",
+}
 _STATUS: Schema = {"type": "string", "enum": ["valid", "expired", "needs_login"]}
 _AUTH_TYPE: Schema = {"type": "string", "enum": ["api_key", "oauth"]}
 _NAMES: Schema = {"type": "array", "items": TEXT}
@@ -51,13 +59,23 @@ IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Nothing": _object({}),
     "Ok": _whole({"ok": FLAG}),
-    "Error": _object({"error": TEXT, "hint": TEXT, "field": TEXT}, ("error", "hint")),
+    "Error": _object({"error": TEXT, "hint": TEXT, "field": TEXT, "step_up": STEP_UP}, ("error", "hint")),
     "Setup": _object({"password": TEXT, "setup_code": TEXT}, ("password",)),
     "Password": _object({"password": TEXT}, ("password",)),
     "PasswordChange": _object({"old_password": TEXT, "new_password": TEXT}, ("old_password", "new_password")),
     "ApiToken": _whole({"api_token": TEXT}),
+    "SetUp": _object({"api_token": TEXT, "page_secret": PAGE_SECRET, "unlocked_seconds": COUNT}, ("api_token",)),
+    "SignedIn": _object({"ok": FLAG, "page_secret": PAGE_SECRET, "unlocked_seconds": COUNT}, ("ok",)),
+    "Unlocked": _whole({"unlocked_seconds": COUNT}),
     "AuthStatus": _whole(
-        {"setup_done": FLAG, "authenticated": FLAG, "setup_code_required": FLAG, "vendor": TEXT, "version": TEXT}
+        {
+            "setup_done": FLAG,
+            "authenticated": FLAG,
+            "setup_code_required": FLAG,
+            "unlocked_seconds": COUNT,
+            "vendor": TEXT,
+            "version": TEXT,
+        }
     ),
     "Session": _whole(
         {
@@ -173,12 +191,15 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("get", "/healthz"): ("Tell that the server answers", None, 200, "Health", ()),
     ("get", "/api/openapi.json"): ("This description", None, 200, {"type": "object"}, ()),
     ("get", "/api/auth/status"): ("What a visitor may do", None, 200, "AuthStatus", ()),
-    ("post", "/api/auth/setup"): ("Choose the first password, get the API token", "Setup", 201, "ApiToken", (403, 409)),
-    ("post", "/api/auth/login"): ("Sign in", "Password", 200, "Ok", (403, 409)),
+    ("post", "/api/auth/setup"): ("Choose the first password, get the API token", "Setup", 201, "SetUp", (403, 409)),
+    ("post", "/api/auth/login"): ("Sign in", "Password", 200, "SignedIn", (403, 409)),
     ("post", "/api/auth/logout"): ("Sign out", "Nothing", 200, "Ok", ()),
-    ("post", "/api/auth/change-password"): ("Change the password", "PasswordChange", 200, "Ok", (403,)),
+    ("post", "/api/auth/step-up"): ("Prove again who sits at the browser", "Password", 200, "Unlocked", (403, 409)),
+    ("post", "/api/auth/lock"): ("End what the last proof has opened", "Nothing", 200, "Unlocked", ()),
+    ("post", "/api/auth/change-password"): ("Change the password", "PasswordChange", 200, "SignedIn", (403,)),
     ("post", "/api/auth/rotate-token"): ("Make a new API token", "Password", 200, "ApiToken", (403,)),
     ("get", "/api/auth/sessions"): ("List the signed-in browsers", None, 200, _list_of("Session"), ()),
+    ("delete", "/api/auth/sessions/{session_id}"): ("End one session", "Nothing", 200, "Ok", (404,)),
     ("post", "/api/auth/sign-out-everywhere"): ("End every session", "Nothing", 200, "Ok", ()),
     ("get", "/api/accounts"): ("List the accounts, credentials masked", None, 200, _list_of("Account"), ()),
     ("post", "/api/accounts"): ("Add an account", "NewAccount", 201, "Added", (409,)),
@@ -195,6 +216,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("get", "/api/generate-aliases"): ("The alias script", None, 200, "Script", ()),
     ("post", "/api/install-aliases"): ("Install the aliases into the shell", "Nothing", 200, "Files", ()),
     ("get", "/api/export"): ("Every account with its secrets in clear", None, 200, "Export", ()),
+    ("post", "/api/export"): ("The same, for a browser", "Nothing", 200, "Export", ()),
     ("post", "/api/import"): ("Add the accounts of an export", "Export", 200, "Imported", ()),
     ("get", "/api/browse"): ("The folders in a folder", None, 200, "Folders", (404,)),
     ("get", "/api/recent-dirs"): (
@@ -241,7 +263,7 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
 _FAILURES = {
     400: "A value breaks a rule; `field` names it",
     401: "Not signed in",
-    403: "A foreign Host or Origin, or a wrong password",
+    403: "A foreign Host or Origin, a wrong password, or one that is wanted again (`step_up`)",
     404: "There is no such account, folder or terminal",
     409: "The name is taken, or the account is not in a state for this",
     413: "The body is too large",
@@ -290,8 +312,8 @@ def _is_kind(value: object, kind: str) -> bool:
     return isinstance(value, python)
 
 
-def document() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 description."""
+def document(cookie: str = "claude_accounts_session") -> dict[str, Any]:
+    """Return the OpenAPI 3.1 description; `cookie` is the name that the session's has here."""
     paths: dict[str, dict[str, Any]] = {}
     for (method, path), operation in OPERATIONS.items():
         paths.setdefault(path, {})[method] = _operation(method, path, *operation)
@@ -307,7 +329,7 @@ def document() -> dict[str, Any]:
             "schemas": SCHEMAS,
             "securitySchemes": {
                 "apiToken": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "claude_accounts_session"},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
             },
         },
         "security": [{"apiToken": []}, {"session": []}],

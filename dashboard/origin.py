@@ -1,17 +1,19 @@
 """Owns the gate around the web application: which Host and Origin may speak to it, what headers every answer has.
 
-It wraps the WSGI application, Socket.IO's endpoint included, and knows neither accounts nor sign-in.
+It wraps the WSGI application, Socket.IO's endpoint included, and knows neither accounts nor sign-in. What an address is
+says addresses.py.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..messages import LANGUAGES, _, printable, use_language
+from ..messages import LANGUAGES, InvalidInput, _, printable, use_language
+from . import addresses
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,6 +27,7 @@ _FORWARDING_HEADERS = (
     "HTTP_X_FORWARDED_HOST",
     "HTTP_X_FORWARDED_PROTO",
     "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PREFIX",
     "HTTP_X_FORWARDED_SERVER",
     "HTTP_X_REAL_IP",
     "HTTP_X_CLIENT_IP",
@@ -36,8 +39,10 @@ _FORWARDING_HEADERS = (
     "HTTP_TAILSCALE_USER_LOGIN",
     "HTTP_VIA",
 )
-_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]{2,45}\]|[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)(:(?P<port>[0-9]{1,5}))?")
+# Names of containers and of Windows machines have underscores; a dot at the end says that a name is complete.
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]{2,45}\]|[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?)\.?(:(?P<port>[0-9]{1,5}))?")
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#@\s]+)")
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}){1,8}/?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # The page's own files only; styles may also come from the terminal emulator, which writes them at run time.
 _POLICY = (
@@ -56,6 +61,10 @@ _HEADERS = {
 }
 
 
+# Under this name the gate keeps the path below which the browser sees the page.
+_BASE_PATH = "claude_accounts.base_path"
+
+
 class Host(NamedTuple):
     """A Host header taken apart: lower-case name (an IPv6 address without brackets), port (None when not given)."""
 
@@ -66,18 +75,27 @@ class Host(NamedTuple):
 class Gate:
     """A WSGI application that lets through what its own page, its own user or a token client sends.
 
-    `trusted_hosts` are names the user declared; with `remote` the machine's own address is one too.
+    `trusted_hosts` are names the user declared; with `remote` the machine's own address is one too. With `behind_proxy`
+    one proxy is believed that the page lies below its X-Forwarded-Prefix, and that it may have rewritten addresses.
     """
 
     def __init__(
-        self, application: WSGIApplication, *, remote: bool = False, trusted_hosts: Iterable[str] = ()
+        self,
+        application: WSGIApplication,
+        *,
+        remote: bool = False,
+        trusted_hosts: Iterable[str] = (),
+        behind_proxy: bool = False,
     ) -> None:
         self.application = application
         self.remote = remote
-        self.trusted_hosts = frozenset(name.lower().strip("[]") for name in trusted_hosts)
+        self.trusted_hosts = frozenset(map(trusted_name, trusted_hosts))
+        self.behind_proxy = behind_proxy
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         use_language(language_of(environ))
+        if self.behind_proxy:
+            _go_below_prefix(environ)
         start = with_headers(start_response)
         refusal = self.refusal(environ)
         if refusal is None:
@@ -104,10 +122,7 @@ class Gate:
             return None
         if not self._comes_from_us(host, environ):
             origin = printable(environ.get("HTTP_ORIGIN", "") or environ.get("HTTP_SEC_FETCH_SITE", ""))[:100]
-            return (
-                _("a page of another origin ({origin}) may not do this", origin=origin),
-                _("open the dashboard under one address; behind a proxy: claude-accounts serve --trusted-host NAME"),
-            )
+            return _("a page of another origin ({origin}) may not do this", origin=origin), self._way_out(environ)
         return None
 
     def _is_ours(self, host: Host, environ: WSGIEnvironment) -> bool:
@@ -116,22 +131,39 @@ class Gate:
         return self.remote and host.name == own_address(environ)
 
     def _comes_from_us(self, host: Host, environ: WSGIEnvironment) -> bool:
-        if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in ("same-origin", "none"):
+        site = environ.get("HTTP_SEC_FETCH_SITE")
+        if site not in (None, "same-origin", "none"):
             return False
-        text = environ.get("HTTP_ORIGIN")
-        if text is None:
+        if environ.get("HTTP_ORIGIN") is None:
             # No browser leaves it out where it would matter: this is a program with a token, or our own old page.
             return True
-        match = _ORIGIN.fullmatch(text.lower())
-        origin = parse_host(match["host"]) if match else None
-        if match is None or origin is None:
+        scheme, origin = _origin_of(environ)
+        if origin is None:
             return False
-        scheme = match["scheme"]
+        if self.behind_proxy and site == "same-origin" and self._is_declared(origin):
+            # The browser itself says that the page is the one it asks; what it called us was rewritten on the way.
+            return True
         # A declared name may stand behind a proxy that ends TLS without saying so.
         schemes = ("http", "https") if host.name in self.trusted_hosts else (scheme_of(environ),)
         default = _DEFAULT_PORTS[scheme]
         same_place = (origin.name, origin.port or default) == (host.name, host.port or default)
         return scheme in schemes and same_place
+
+    def _is_declared(self, host: Host) -> bool:
+        return is_loopback_name(host.name) or host.name in self.trusted_hosts
+
+    def _way_out(self, environ: WSGIEnvironment) -> str:
+        """Return what would let a refused page in: only options that are not given yet, and only where they help."""
+        _scheme, origin = _origin_of(environ)
+        if origin is not None and environ.get("HTTP_SEC_FETCH_SITE") == "same-origin":
+            missing = [] if self.behind_proxy else ["--behind-proxy"]
+            if not self._is_declared(origin):
+                missing.append(f"--trusted-host {printable(origin.name)[:100]}")
+            return _(
+                "a proxy rewrites the address; if it is yours, add to claude-accounts serve: {options}",
+                options=" ".join(missing),
+            )
+        return _("open the dashboard under one address; a proxy must pass Host and Origin on as the browser sent them")
 
 
 def with_headers(start_response: StartResponse) -> StartResponse:
@@ -154,21 +186,45 @@ def parse_host(text: str) -> Host | None:
     if port is not None and not 0 < port < 65536:
         return None
     if name.startswith("["):
-        try:
-            name = str(ipaddress.IPv6Address(name[1:-1]))
-        except ValueError:
-            return None
-    return Host(name, port)
+        name = addresses.plain(name[1:-1])
+    return Host(name, port) if name else None
+
+
+def trusted_name(text: str) -> str:
+    """Return the name in what was declared as trusted: a name, an address, or where the page is (https://x:5111/).
+
+    Raises InvalidInput, whose hint says what to leave out.
+    """
+    place = text.strip().lower()
+    place = place.partition("://")[2] or place
+    place = re.split(r"[/?#]", place, maxsplit=1)[0]
+    if not place.isascii():
+        with suppress(UnicodeError):
+            # Browsers send the name as the network knows it.
+            place = place.encode("idna").decode()
+    address = addresses.plain(place.strip("[]"))
+    host = parse_host(place)
+    if address or host:
+        return address or (host.name if host else "")
+    problem = _("{name} is not a host name", name=repr(text[:100]))
+    if "@" in place:
+        raise InvalidInput(problem, _("leave out what stands before the @"))
+    if "*" in place:
+        raise InvalidInput(problem, _("leave out the *: name each host by itself"))
+    raise InvalidInput(problem, "claude-accounts serve --trusted-host claude.example.com")
+
+
+def base_path(environ: WSGIEnvironment) -> str:
+    """Return the path below which the browser sees the page, with a slash at both ends: `/` or a proxy's prefix.
+
+    Nobody but a declared proxy says so; where one takes a prefix away without a word it is `/`, which works too.
+    """
+    return str(environ.get(_BASE_PATH, "/"))
 
 
 def is_loopback_name(name: str) -> bool:
     """Tell whether a host name (as Host has it) is this machine's own, whatever any name server says."""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return name == "localhost" or addresses.is_loopback(name)
 
 
 def is_local(environ: WSGIEnvironment) -> bool:
@@ -185,14 +241,10 @@ def is_local(environ: WSGIEnvironment) -> bool:
 def client_address(environ: WSGIEnvironment, *, behind_proxy: bool) -> str:
     """Return the address a request is counted under: the peer's, or what the declared proxy says of its own peer."""
     peer = str(environ.get("REMOTE_ADDR", ""))
+    said = ""
     if behind_proxy:
-        # A proxy appends; what stands before the last entry was sent by the caller.
-        last = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-        try:
-            return str(ipaddress.ip_address(last))
-        except ValueError:
-            return peer
-    return peer
+        said = addresses.forwarded(environ.get("HTTP_X_FORWARDED_FOR", ""), environ.get("HTTP_FORWARDED", ""))
+    return said or addresses.plain(peer) or peer
 
 
 def scheme_of(environ: WSGIEnvironment) -> str:
@@ -204,7 +256,7 @@ def scheme_of(environ: WSGIEnvironment) -> str:
 def own_address(environ: WSGIEnvironment) -> str:
     """Return the address of this machine that the caller has reached, "" when the server does not tell."""
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
-    return str(connection.getsockname()[0]) if connection is not None else ""
+    return addresses.plain(str(connection.getsockname()[0])) if connection is not None else ""
 
 
 def language_of(environ: WSGIEnvironment) -> str:
@@ -219,3 +271,22 @@ def language_of(environ: WSGIEnvironment) -> str:
         if code in LANGUAGES:
             return code
     return "en"
+
+
+def _origin_of(environ: WSGIEnvironment) -> tuple[str, Host | None]:
+    """Return scheme and host of the Origin header, ("", None) where there is none that can be read."""
+    match = _ORIGIN.fullmatch(environ.get("HTTP_ORIGIN", "").lower())
+    host = parse_host(match["host"]) if match else None
+    return (match["scheme"], host) if match and host else ("", None)
+
+
+def _go_below_prefix(environ: WSGIEnvironment) -> None:
+    """Note a proxy's X-Forwarded-Prefix, and take it off a path that still has it."""
+    prefix: str = environ.get("HTTP_X_FORWARDED_PREFIX", "")
+    if not _PREFIX.fullmatch(prefix):
+        return
+    prefix = prefix.rstrip("/") + "/"
+    environ[_BASE_PATH] = prefix
+    path: str = environ.get("PATH_INFO", "")
+    if path.startswith(prefix):
+        environ["PATH_INFO"] = path[len(prefix) - 1 :]

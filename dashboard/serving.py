@@ -17,15 +17,16 @@ import time
 import urllib.request
 import webbrowser
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from ..install.rc_files import CONTAINER_VARIABLE
-from ..messages import AccountsError, InvalidInput, _, printable, say, warn
-from . import browser_libs, self_signed, sign_in
+from ..messages import AccountsError, InvalidInput, StorageFailed, _, printable, say, warn
+from ..system import programs
+from ..terminal import images, survivors
+from . import addresses, browser_libs, self_signed, sign_in
 from .api import Config, live_updates, stop_terminals
 from .bounded_log import Bounded
 from .worker import Timed, Worker, raise_descriptor_limit
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 1
 _END_SECONDS = 12
 _LIBRARIES_SECONDS = 15
+_HERE, _EVERYWHERE = ("127.0.0.1",), ("0.0.0.0", "::")  # noqa: S104 - what --remote asks for
+# A free port of one family may be taken in the other.
+_ATTEMPTS = 20
 # What strangers may have written down of them.
 _LINES_A_MINUTE = 30
 
@@ -55,10 +59,12 @@ class Options(NamedTuple):
 
 def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     """Serve what `create_app` makes until a signal ends it. Raises AccountsError when it cannot begin."""
+    # Python's own way to a browser looks for programs too.
+    os.environ.update(programs.handed_on(os.environ))
     _check_certificate(options)
     raise_descriptor_limit()
-    listener = _listen(options)
-    host, port = listener.getsockname()[:2]
+    listeners = _listen(options)
+    port = listeners[0].getsockname()[1]
     fingerprint = ""
     if options.self_signed:
         pair = self_signed.ensure(_own_names(options))
@@ -67,14 +73,21 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     scheme = "https" if options.certificate else "http"
     url = f"{scheme}://localhost:{port}/"
     # Reading it first lets a damaged store stop the program here, with one line, rather than every request later.
-    code = "" if sign_in.is_setup_done() else sign_in.new_setup_code()
+    code = link_code = ""
+    if sign_in.is_setup_done():
+        _remember_setup()
+    else:
+        code, link_code = sign_in.new_setup_code(), sign_in.new_setup_code()
     config = Config(
         remote=options.remote,
         trusted_hosts=options.trusted_hosts,
         behind_proxy=options.behind_proxy,
         setup_code_hash=sign_in.hash_setup_code(code) if code else "",
+        link_code_hash=sign_in.hash_setup_code(link_code) if link_code else "",
     )
-    application = _Application(lambda: create_app(config), options, listener, url)
+    images.sweep()
+    opened = _setup_link(url, link_code) if link_code else url
+    application = _Application(lambda: create_app(config), options, listeners, url, opened)
     say(_("Dashboard: {url}", url=url))
     if fingerprint:
         say(_("  its own certificate, SHA-256: {fingerprint}", fingerprint=fingerprint))
@@ -83,13 +96,28 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
         # From in here nobody can tell which address the port is published on.
         say(_("  in a container: the published port decides who can reach it, this machine alone by default"))
     elif options.remote:
-        say(_("  reachable from other machines: {address} port {port}", address=host, port=port))
+        for address in addresses.own():
+            say(_("  from other machines: {url}", url=f"{scheme}://{addresses.in_url(address)}:{port}/"))
         if not options.certificate:
             warn(_("plain HTTP: whoever is on the way can read along; put HTTPS in front, or use an SSH tunnel"))
     if code:
+        say(_("  first visit: {link}", link=_setup_link(url, code)))
         say(_("  setup code, for a first visit from another machine: {code}", code=code))
     say(_("  Ctrl-C ends it"))
     application.run()
+
+
+def _setup_link(url: str, code: str) -> str:
+    """Return the link that brings the code along where it reaches neither a server nor a log: in the fragment."""
+    return f"{url}#setup={code}"
+
+
+def _remember_setup() -> None:
+    try:
+        sign_in.remember_setup()
+    except StorageFailed as error:
+        # What can only be read is served all the same.
+        warn(error.message)
 
 
 def _check_certificate(options: Options) -> None:
@@ -122,25 +150,19 @@ def _tls_context(options: Options) -> ssl.SSLContext:
 def _own_names(options: Options) -> list[str]:
     """Return what a browser may call this server: loopback, the declared names and, when asked for, its address."""
     names = ["localhost", "127.0.0.1", "::1", *(name.lower().strip("[]") for name in options.trusted_hosts)]
-    if options.remote:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
-            # Sends nothing: it only asks which of our addresses the way out has.
-            probe.connect(("192.0.2.1", 9))
-            names.append(str(probe.getsockname()[0]))
-    return names
+    return [*names, *addresses.lasting()] if options.remote else names
 
 
-def _listen(options: Options) -> socket.socket:
-    """Return a socket that listens, so that a taken port is told before anything else happens."""
-    address = "0.0.0.0" if options.remote else "127.0.0.1"  # noqa: S104 - what --remote asks for
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(options: Options) -> list[socket.socket]:
+    """Return the sockets that listen, so that a taken port is told before anything else happens."""
+    places = _EVERYWHERE if options.remote else _HERE
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, options.port))
-        # Where a flood waits to be looked at: whoever finds it full comes again a second later.
-        listener.listen(1024)
+        for _attempt in range(_ATTEMPTS):
+            listeners = addresses.listen(places, options.port)
+            if listeners:
+                return listeners
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     except OSError as error:
-        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise AccountsError(
                 _("port {port} is in use by another program", port=options.port),
@@ -152,9 +174,7 @@ def _listen(options: Options) -> socket.socket:
             "claude-accounts serve --port 5111",
         ) from error
     except OverflowError as error:
-        listener.close()
         raise InvalidInput(_("a port is a number from 0 to 65535"), "claude-accounts serve --port 5111") from error
-    return listener
 
 
 def _fetch_browser_libraries() -> None:
@@ -170,11 +190,14 @@ def _fetch_browser_libraries() -> None:
 class _Application(BaseApplication):  # type: ignore[misc]
     """Gunicorn's face of one server."""
 
-    def __init__(self, create: Callable[[], Flask], options: Options, listener: socket.socket, url: str) -> None:
+    def __init__(
+        self, create: Callable[[], Flask], options: Options, listeners: list[socket.socket], url: str, opened: str
+    ) -> None:
         self._create = create
         self._options = options
-        self._listener = listener
+        self._listeners = listeners
         self._url = url
+        self._opened = opened
         self._flask: Flask | None = None
         # Once, not at every connection: what a running server shows is what it has printed.
         self.tls = _tls_context(options) if options.certificate else None
@@ -183,8 +206,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
-            # Gunicorn takes the descriptor over and closes it.
-            "bind": f"fd://{self._listener.detach()}",
+            # Gunicorn takes the descriptors over and closes them.
+            "bind": [f"fd://{listener.detach()}" for listener in self._listeners],
             "worker_class": Worker,
             "workers": 1,
             # How many there really are, worker.py says.
@@ -222,6 +245,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
         _Master(self).run()
 
     def _begin_worker(self, _master: Arbiter, worker: Worker) -> None:
+        # Before there is any thread here.
+        survivors.watch()
         # How long a worker waits for answers that are under way; its master waits longer before it kills.
         worker.cfg.set("graceful_timeout", _ANSWER_SECONDS)
 
@@ -231,7 +256,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
         libraries = threading.Thread(target=_fetch_browser_libraries, name="browser-libraries", daemon=True)
         libraries.start()
         if self._options.browser and _has_display():
-            threading.Thread(target=_open_browser, args=(self._url, libraries), daemon=True).start()
+            threading.Thread(target=_open_browser, args=(self._url, self._opened, libraries), daemon=True).start()
 
     def _end_worker(self, _master: Arbiter, _worker: Worker) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
@@ -267,8 +292,11 @@ class _Master(Arbiter):  # type: ignore[misc]
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _open_browser(url: str, libraries: threading.Thread) -> None:
-    """Open the browser once the server answers and, if that does not take long, has all the page can use."""
+def _open_browser(url: str, opened: str, libraries: threading.Thread) -> None:
+    """Open the browser once the server answers and, if that does not take long, has all the page can use.
+
+    `url` is the server's address, `opened` what the browser is given.
+    """
     libraries.join(_LIBRARIES_SECONDS)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -278,7 +306,7 @@ def _open_browser(url: str, libraries: threading.Thread) -> None:
             break
         except OSError:
             time.sleep(0.05)
-    webbrowser.open(url)
+    webbrowser.open(opened)
 
 
 def _has_display() -> bool:

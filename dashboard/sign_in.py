@@ -20,6 +20,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from ..accounts import storage
 from ..messages import AccountsError, Conflict, InvalidInput, _
+from . import first_setup
 from .attempts import Attempts as Attempts, TooManyAttempts as TooManyAttempts
 
 SESSION_SECONDS = 7 * 24 * 3600
@@ -28,6 +29,7 @@ LONGEST_PASSWORD_BYTES = 1024
 _METHOD = "pbkdf2:sha256:600000"
 _MOST_SESSIONS = 100
 _SEEN_EVERY_MS = 60_000
+STEP_UP_MS = 10 * 60_000
 # The token that the first set-up gives.
 _FIRST_TOKEN = "first"  # noqa: S105 - its name
 # The stems of what is tried first everywhere; digits and signs around them, or in place of letters, help nobody.
@@ -66,10 +68,30 @@ class Session(NamedTuple):
     page_secret_hash: str = ""
     proved_at: int = 0
 
+    @property
+    def is_browsers(self) -> bool:
+        """Tell whether a browser signed in for it: then it has a page secret."""
+        return self.page_secret_hash != ""
+
+    def unlocked_until(self, now_ms: int) -> int:
+        """Return until when (epoch milliseconds) the last proof is good, 0 when it is no longer."""
+        # A clock that was set back must not make a proof last.
+        return self.proved_at + STEP_UP_MS if 0 <= now_ms - self.proved_at < STEP_UP_MS else 0
+
 
 def is_setup_done() -> bool:
-    """Tell whether the dashboard has a password."""
-    return _setting("password_hash") != ""
+    """Tell whether the dashboard has a password. Raises StorageFailed when it had one and the database knows none."""
+    if _setting("password_hash"):
+        return True
+    if first_setup.is_marked():
+        raise first_setup.password_lost()
+    return False
+
+
+def remember_setup() -> None:
+    """See to it that what was set up is remembered beside the database too; older programs did not."""
+    if _setting("password_hash"):
+        first_setup.mark()
 
 
 def set_up(password: str) -> str:
@@ -87,13 +109,23 @@ def set_up(password: str) -> str:
         except sqlite3.IntegrityError as error:
             raise _already_set_up() from error
         _replace_first_token(connection, token)
+    first_setup.mark()
     return token
+
+
+def reset_password() -> None:
+    """Forget the password, every session and every API token: the next visit chooses another password."""
+    with storage.writing() as connection:
+        connection.execute("DELETE FROM settings WHERE key = 'password_hash'")
+        connection.execute("DELETE FROM api_tokens")
+        _delete_sessions(connection)
+    first_setup.unmark()
 
 
 def check_password(password: str, field: str = "password") -> None:
     """Raise WrongPassword unless this is the dashboard's password; few are compared at a time."""
     stored = _setting("password_hash")
-    if not stored:
+    if not stored and not is_setup_done():
         raise AccountsError(_("the dashboard has no password yet"), _("open it in a browser and choose one"))
     text = _normalised(password)
     fits = len(text.encode()) <= LONGEST_PASSWORD_BYTES
@@ -105,10 +137,11 @@ def check_password(password: str, field: str = "password") -> None:
 
 
 def change_password(new_password: str) -> list[str]:
-    """Store another password, end every session and return the hashes of those ended."""
+    """Store another password, end every session and API token, and return the hashes of the sessions ended."""
     hashed = _hash(check_strength(new_password, "new_password"))
     with storage.writing() as connection:
         connection.execute("UPDATE settings SET value = ? WHERE key = 'password_hash'", (hashed,))
+        connection.execute("DELETE FROM api_tokens")
         return _delete_sessions(connection)
 
 
@@ -127,33 +160,71 @@ def is_api_token(text: str) -> bool:
     return row is not None and hmac.compare_digest(str(row["hash"]), digest(text))
 
 
-def open_session(address: str, user_agent: str, *, replaces: str = "") -> str:
-    """Start a session, end the one it replaces (a cookie's value) and return the new cookie's value."""
+class Opened(NamedTuple):
+    """The secrets of a new session: the cookie's value and, for a browser's, the page secret (else "")."""
+
+    cookie: str
+    page_secret: str
+
+
+def open_session(address: str, user_agent: str, *, replaces: str = "", browser: bool = False) -> Opened:
+    """Start a session, end the one it replaces (a cookie's value) and return the new one's secrets.
+
+    Whoever signs in has just proved who he is.
+    """
     session_id = secrets.token_urlsafe(32)
+    page_secret = secrets.token_urlsafe(32) if browser else ""
     now = _now_ms()
-    row = (digest(session_id), now, now, now + SESSION_SECONDS * 1000, address, user_agent[:200])
+    page_secret_hash = digest(page_secret) if browser else ""
+    ends = now + SESSION_SECONDS * 1000
+    row = (digest(session_id), now, now, ends, address, user_agent[:200], page_secret_hash, now)
+    # A dashboard of before the mark was there gets it now.
+    first_setup.mark()
     with storage.writing() as connection:
         connection.execute("DELETE FROM sessions WHERE id_hash = ? OR expires_at <= ?", (digest(replaces), now))
-        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, '', 0)", row)
+        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         connection.execute(
             "DELETE FROM sessions WHERE id_hash NOT IN (SELECT id_hash FROM sessions ORDER BY created_at DESC LIMIT ?)",
             (_MOST_SESSIONS,),
         )
-    return session_id
+    return Opened(session_id, page_secret)
 
 
 def find_session(session_id: str, page_secret: str = "") -> Session | None:
-    """Return the live session of a cookie's value; one that has a second secret wants it too."""
+    """Return the live session of a cookie's value; a browser's only to who has its page secret too."""
+    session = _find_session(session_id)
+    if session is None or not session.is_browsers:
+        return session
+    return session if hmac.compare_digest(session.page_secret_hash, digest(page_secret)) else None
+
+
+def has_session(session_id: str) -> bool:
+    """Tell whether a cookie's value belongs to a live session; that alone opens nothing."""
+    return _find_session(session_id) is not None
+
+
+def note_proof(session: Session) -> int:
+    """Note that the session's owner has just proved who he is, and return until when (ms) that is good."""
+    now = _now_ms()
+    with storage.writing() as connection:
+        connection.execute("UPDATE sessions SET proved_at = ? WHERE id_hash = ?", (now, session.id_hash))
+    return now + STEP_UP_MS
+
+
+def forget_proofs(id_hash: str = "") -> None:
+    """Let one session, or every one, ask again at once."""
+    with storage.writing() as connection:
+        connection.execute("UPDATE sessions SET proved_at = 0 WHERE ? IN ('', id_hash)", (id_hash,))
+
+
+def _find_session(session_id: str) -> Session | None:
     if not session_id:
         return None
     with storage.reading() as connection:
         row = connection.execute(
             "SELECT * FROM sessions WHERE id_hash = ? AND expires_at > ?", (digest(session_id), _now_ms())
         ).fetchone()
-    session = Session(*row) if row else None
-    if session and session.page_secret_hash and not hmac.compare_digest(session.page_secret_hash, digest(page_secret)):
-        return None
-    return session
+    return Session(*row) if row else None
 
 
 def list_sessions() -> list[Session]:
@@ -191,9 +262,10 @@ def new_setup_code() -> str:
     return "-".join(letters[place : place + 4] for place in (0, 4, 8))
 
 
-def check_setup_code(given: str, code_hash: str) -> None:
-    """Raise WrongPassword unless `given` is the printed code; case, spaces and dashes do not matter."""
-    if not code_hash or not hmac.compare_digest(hash_setup_code(given), code_hash):
+def check_setup_code(given: str, *code_hashes: str) -> None:
+    """Raise WrongPassword unless `given` is one of the codes; case, spaces and dashes do not matter."""
+    found = hash_setup_code(given)
+    if not any([code_hash and hmac.compare_digest(found, code_hash) for code_hash in code_hashes]):
         raise WrongPassword(
             _("the setup code is missing or wrong"),
             _("the server printed it on its own terminal when it started"),

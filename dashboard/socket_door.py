@@ -15,11 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
-from werkzeug.http import parse_cookie
-
 from ..messages import _
 from ..terminal import packets
-from . import sign_in
+from . import callers, sign_in
 from .attempts import place_of
 from .door import HALF_KNOWN, KNOWN, LARGEST_BODY, STRANGER, VISIT
 from .origin import SOCKET_PATH, client_address
@@ -53,9 +51,8 @@ class _Opening(NamedTuple):
 class SocketDoor:
     """The door of one Socket.IO server."""
 
-    def __init__(self, server: Any, cookie: str, behind_proxy: bool) -> None:
+    def __init__(self, server: Any, behind_proxy: bool) -> None:
         self._server = server
-        self._cookie = cookie
         self._behind_proxy = behind_proxy
         self._lock = threading.Lock()
         # The library fails on a client that goes while it is let in.
@@ -138,15 +135,12 @@ class SocketDoor:
     def _caller(self, environ: WSGIEnvironment) -> Caller:
         if (token := environ.get("HTTP_X_AUTH_TOKEN", "")) and sign_in.is_api_token(token):
             return Caller("")
-        value = parse_cookie(environ).get(self._cookie, "")
-        if not value:
-            return Caller(None)
-        session = sign_in.find_session(value, environ.get("HTTP_X_PAGE_SECRET", ""))
+        session = callers.session_of(environ)
         if session is not None:
             return Caller(session.id_hash, session.id_hash)
-        id_hash = sign_in.digest(value)
-        live = any(session.id_hash == id_hash for session in sign_in.list_sessions())
-        return Caller(None, id_hash if live else "")
+        value = callers.cookie_value(environ)
+        # A WebSocket's handshake cannot carry the page secret; its first message does.
+        return Caller(None, sign_in.digest(value) if sign_in.has_session(value) else "")
 
     def _place(self, environ: WSGIEnvironment) -> str:
         return place_of(client_address(environ, behind_proxy=self._behind_proxy))

@@ -1,6 +1,7 @@
 """Owns starting other programs: found on PATH, run to their end, or become.
 
-It knows none of them by name, and is the only place where a process starts (terminals have one of their own).
+It knows none of them by name, and is the only place where a process starts (terminals have one of their own). Nothing
+of the current folder is found or started because of what PATH says.
 """
 
 from __future__ import annotations
@@ -22,30 +23,45 @@ _CLOSING_SECONDS = 0.002
 _SHELL = "/bin/sh"
 
 
-def find(name: str, environ: Mapping[str, str], cwd: str | None = None) -> str | None:
-    """Return the path of the program that a shell with this environment would start, or None.
+def find(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the path of the program that a name stands for in this environment, or None.
 
-    A name with a slash is returned as it is. Everything else is found by its absolute path, `cwd` (the current folder)
-    being where relative entries of PATH count from; the current folder itself is never searched.
+    A name with a slash is returned as it is. Everything else is found by its absolute path, and only in the folders of
+    `search_path`.
     """
     if os.path.dirname(name):
         return name if _is_program(name) else None
-    paths = (os.path.join(folder, name) for folder in search_path(environ, cwd))
+    paths = (os.path.join(folder, name) for folder in search_path(environ))
     return next((path for path in paths if _is_program(path)), None)
 
 
-def search_path(environ: Mapping[str, str], cwd: str | None = None) -> Iterator[str]:
-    """Give the folders of PATH, absolute, without the empty or `.` entry that would start what lies around here."""
+def search_path(environ: Mapping[str, str]) -> Iterator[str]:
+    """Give the folders of PATH that are absolute.
+
+    An empty, a `.` or another relative entry would start what lies around the current folder, which may be anybody's.
+    """
     for entry in environ.get("PATH", os.defpath).split(os.pathsep):
         folder = home_expanded(entry, environ)
         if os.path.isabs(folder):
             yield folder
-        elif folder and not folder.startswith("~"):
-            with suppress(FileNotFoundError):  # the current folder may be gone
-                here = cwd or os.getcwd()
-                folder = os.path.abspath(os.path.join(here, folder))
-                if os.path.realpath(folder) != os.path.realpath(here):
-                    yield folder
+
+
+def relative_entries(environ: Mapping[str, str]) -> list[str]:
+    """Return the entries of PATH that do not count: what each names depends on where one is."""
+    entries = environ.get("PATH", os.defpath).split(os.pathsep)
+    return [entry for entry in entries if not os.path.isabs(home_expanded(entry, environ))]
+
+
+def handed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for what we start, whose PATH has no relative entry either.
+
+    A script's first line (`#!/usr/bin/env node`) and a wrapper look their program up themselves, with our credential.
+    """
+    path = environ.get("PATH")
+    if path is None:
+        return dict(environ)
+    # An empty PATH stands for the current folder.
+    return {**environ, "PATH": os.pathsep.join(search_path(environ)) or os.defpath}
 
 
 def home_expanded(path: str, environ: Mapping[str, str]) -> str:
@@ -110,7 +126,7 @@ def run_on_terminal(argv: list[str], environ: Mapping[str, str]) -> int:
 
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        child = os.posix_spawn(argv[0], argv, dict(environ), setsigdef=[signal.SIGINT])
+        child = os.posix_spawn(argv[0], argv, handed_on(environ), setsigdef=[signal.SIGINT])
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except OSError as error:
         raise cannot_start(argv[0], error) from error
@@ -122,11 +138,11 @@ def become(program: str, argv: list[str], environ: Mapping[str, str]) -> NoRetur
     """Replace this process by the program. Raises AccountsError when that cannot be."""
     try:
         try:
-            os.execve(program, argv, dict(environ))  # noqa: S606 - an argument list, no shell
+            os.execve(program, argv, handed_on(environ))  # noqa: S606 - an argument list, no shell
         except OSError as error:
             if not _is_shell_script(program, error):
                 raise
-            os.execve(_SHELL, ["sh", program, *argv[1:]], dict(environ))  # noqa: S606
+            os.execve(_SHELL, ["sh", program, *argv[1:]], handed_on(environ))  # noqa: S606
     except OSError as error:
         raise cannot_start(program, error) from error
 
@@ -163,7 +179,7 @@ def _spawn(argv: list[str], environ: Mapping[str, str], *, stdin: int, stdout: i
     ]
 
     def start(program: str, argv: list[str]) -> int:
-        return os.posix_spawn(program, argv, dict(environ), file_actions=actions, setpgroup=0, setsigdef=reset)
+        return os.posix_spawn(program, argv, handed_on(environ), file_actions=actions, setpgroup=0, setsigdef=reset)
 
     try:
         try:

@@ -1,11 +1,13 @@
 """Owns the pictures dropped into terminals: private files with names of our choosing, kept as long as their terminal.
 
-What a picture is says its content, not its sender.
+What a picture is says its content, not its sender. A server locks its folder: one whose lock is free is nobody's.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -15,6 +17,8 @@ from ..system.private_files import cannot_write, make_private_folder, write_priv
 
 LARGEST_IMAGE = 20 * 1024 * 1024
 _MOST_IMAGES = 50
+_PREFIX = "claude-accounts-pictures-"
+_NAME = re.compile(re.escape(_PREFIX) + "[a-z0-9_]{8}")
 
 
 class Images:
@@ -23,6 +27,7 @@ class Images:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._folder = ""
+        self._descriptor = -1
 
     def keep(self, terminal_id: str, data: bytes) -> str:
         """Store a picture for a terminal and return its path; of very many the oldest go.
@@ -54,16 +59,48 @@ class Images:
         with self._lock:
             if self._folder:
                 shutil.rmtree(self._folder, ignore_errors=True)
-                self._folder = ""
+                os.close(self._descriptor)
+                self._folder, self._descriptor = "", -1
 
     def _place(self) -> str:
         if not self._folder:
-            # The system's own place for what need not outlive us: it is emptied even when we are killed.
+            # The system's own place for what need not outlive us.
             try:
-                self._folder = tempfile.mkdtemp(prefix="claude-accounts-")
+                self._folder, self._descriptor = _locked_folder()
             except OSError as error:
                 raise cannot_write(tempfile.gettempdir(), error) from error
         return self._folder
+
+
+def sweep() -> None:
+    """Remove the pictures of servers that have gone without removing them, as a killed one does."""
+    for entry in os.scandir(tempfile.gettempdir()):
+        if not _NAME.fullmatch(entry.name):
+            continue
+        try:
+            descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            # Another user's, or gone by now.
+            continue
+        try:
+            if os.fstat(descriptor).st_uid == os.getuid():
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(entry.path, ignore_errors=True)
+        except OSError:
+            # A server has it.
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def _locked_folder() -> tuple[str, int]:
+    """Make a folder that has its lock before it has the name by which it is swept."""
+    made = tempfile.mkdtemp(prefix=f".{_PREFIX}")
+    descriptor = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    folder = os.path.join(os.path.dirname(made), os.path.basename(made)[1:])
+    os.rename(made, folder)
+    return folder, descriptor
 
 
 def _ending(data: bytes) -> str:

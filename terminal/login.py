@@ -5,7 +5,6 @@ The live store is neither read nor written. No token leaves this file but to the
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +19,9 @@ from .terminals import Terminals
 
 # The address must not be broken by the width of a terminal.
 _COLS = 1000
-_URL = re.compile(rb"https://[^\s\x00-\x1f\"'<>]*/authorize\?[^\s\x00-\x1f\"'<>]+(?=[\s\x00-\x1f\"'<>])")
+# What ends an address: white space, controls, quotes and angle brackets.
+_ENDS = bytes(range(33)) + b"\x7f\"'<>"
+_SCHEME, _PAGE = b"https://", b"/authorize?"
 _LOOK_SECONDS = 0.2
 _IDENTITY_SECONDS = 3.0
 _END_SECONDS = 6.0
@@ -110,9 +111,8 @@ class Login:
     def _look_for_url(self, tell: Tell) -> None:
         if not self.url:
             replay = self.terminal.replay
-            found = _URL.search(replay.take(replay.start))
-            if found is not None:
-                self.url = found.group().decode("ascii", "replace")
+            self.url = sign_in_address(replay.take(replay.start))
+            if self.url:
                 about = {"terminal_id": self.terminal.id, "account_id": self._account.id}
                 tell("login_url", about | {"url": self.url})
 
@@ -141,6 +141,20 @@ class Login:
         deadline = time.monotonic() + _END_SECONDS
         while not self.terminal.ended and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS / 4)
+
+
+def sign_in_address(output: bytes) -> str:
+    """Return the address of a sign-in page in what a program wrote, "" while there is none in whole."""
+    if _PAGE not in output:
+        return ""
+    # No pattern: where one may begin anew at each place, it reads a long text again for each of them.
+    *whole, _unfinished = output.translate(bytes.maketrans(_ENDS, b" " * len(_ENDS))).split(b" ")
+    for word in whole:
+        begin = word.find(_SCHEME)
+        page = word.find(_PAGE, begin + len(_SCHEME)) if begin >= 0 else -1
+        if page >= 0 and len(word) > page + len(_PAGE):
+            return word[begin:].decode("ascii", "replace")
+    return ""
 
 
 def begin_login(

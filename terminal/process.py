@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from ..messages import AccountsError, _, printable
+from ..system import programs
 from .replay import CAPACITY, Replay
 from .signals import Attention, SignalReader
 
@@ -247,7 +248,7 @@ def _spawn(
     return os.posix_spawn(
         "/bin/sh",
         arguments,
-        dict(env),
+        programs.handed_on(env),
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, terminal_path, os.O_RDWR, 0),
             (os.POSIX_SPAWN_DUP2, 0, 1),

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from ..messages import AccountsError, NotFound, _
 from ..system.process_ending import Ending, process_table
+from . import survivors
 from .process import Terminal
 from .replay import PIECE
 
@@ -120,6 +121,7 @@ class Terminals:
             self._starting += 1
         try:
             terminal = make()
+            survivors.began(terminal.pid)
         finally:
             with self._lock:
                 self._starting -= 1
@@ -364,6 +366,8 @@ class Terminals:
             watched.next_press = now + _PRESS_SECONDS
             if watched.ending and not watched.ending.press(table, watched.exited_at is not None):
                 watched.ending = None
+                if watched.ended_at is not None:
+                    survivors.ended(watched.terminal.pid)
 
     def _look_at(self, watched: _Watched, now: float) -> float:
         """Look after one terminal, and return in how many seconds to do so again."""

@@ -68,7 +68,7 @@ class WebSocket:
         # The length of a slice of the unsent bytes, 0 when they are to go out as soon as possible.
         self._held = 0
         self._closed = False
-        # A second Close frame is an error that browsers report.
+        # What follows a Close frame, another one too, is an error that browsers report. Under the lock.
         self._parted = False
         self._pipe: _Pipe | None = None
         self.source: Source | None = None
@@ -192,7 +192,7 @@ class WebSocket:
         """Send a slice of what `pump` held back, if the peer takes it at once; never waits."""
         if self._held and self._lock.acquire(blocking=False):
             try:
-                if self._held and not self._closed and self._pipe is not None:
+                if self._held and not self._closed and not self._parted and self._pipe is not None:
                     sent = self._pipe.send(self._unsent[: self._held], wait=False)
                     self._unsent = self._unsent[sent:]
             except OSError:
@@ -216,14 +216,14 @@ class WebSocket:
                     return False
             finally:
                 self._lock.release()
-            if hold or self.source is None or not self.source.has_more():
+            if hold or self._closed or self._parted or self.source is None or not self.source.has_more():
                 return True
 
     def _send_now(self, hold: bool) -> bool:
         """Send without waiting until the source has nothing; False when the peer does not take it."""
         self._held = 0
         while True:
-            if self._closed or self._pipe is None:
+            if self._closed or self._parted or self._pipe is None:
                 return True
             while self._unsent:
                 try:
@@ -263,7 +263,7 @@ class WebSocket:
         view = memoryview(data)
         until = time.monotonic() + _WRITE_SECONDS
         while view:
-            if self._closed or self._pipe is None:
+            if self._closed or self._parted or self._pipe is None:
                 raise BrokenPipeError
             try:
                 view = view[self._pipe.send(view, wait=True) :]

@@ -42,11 +42,24 @@ REFUSED = r"status of 4\d\d"
 KEY = "sk-ant-api03-" + "a1B2c3D4" * 8
 
 
+# What the page's forms do.
+_SIGN_IN = """async (password) => {
+    const status = await (await fetch("/api/auth/status")).json();
+    const path = status.setup_done ? "login" : "setup";
+    const headers = { "Content-Type": "application/json" };
+    const answer = await fetch(`/api/auth/${path}`, { method: "POST", headers, body: JSON.stringify({ password }) });
+    const { page_secret: secret } = await answer.json();
+    localStorage.setItem("page-secret", secret);
+    return secret;
+}"""
+
+
 class Server:
     """One dashboard on a free port, with a data folder of its own; it can be stopped and started again there."""
 
     def __init__(self, *, environ: dict[str, str] | None = None) -> None:
         self._environ = environ or {}
+        self._page_secrets: dict[str, str] = {}
         self.port = 0
         self.start()
 
@@ -74,6 +87,10 @@ class Server:
             self._said.close()
             raise AssertionError("the server did not start: " + "".join(said))
 
+    def first_visit(self) -> str:
+        """Return the link that the server has printed for a first visit."""
+        return next(line.split()[-1] for line in self._said if "#setup=" in line)
+
     def stop(self) -> None:
         """End the server as Ctrl-C does and wait for its end."""
         self.process.send_signal(signal.SIGINT)
@@ -85,9 +102,13 @@ class Server:
     def post(self, path: str, body: object, cookie: str = "") -> tuple[Any, str]:
         """Send one request as the page does and return its answer and the cookie that came with it."""
         headers = {"Content-Type": "application/json", "Origin": self.url, "Cookie": cookie}
+        headers["X-Page-Secret"] = self._page_secrets.get(cookie, "")
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.load(answer), (answer.headers["Set-Cookie"] or "").split(";")[0]
+            told, given = json.load(answer), (answer.headers["Set-Cookie"] or "").split(";")[0]
+        if "page_secret" in told:
+            self._page_secrets[given] = told["page_secret"]
+        return told, given
 
 
 class Visitor:
@@ -101,6 +122,7 @@ class Visitor:
         self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
         self.said: list[str] = []
         self.hosts: set[str] = set()
+        self._page_secret = ""
         self._expected: list[str] = []
         self.context.on("console", self._on_console)
         self.context.on("weberror", lambda error: self.said.append(str(error.error)))
@@ -121,13 +143,16 @@ class Visitor:
 
     def sign_in(self) -> None:
         """Sign this browser in, choosing the password first where there is none."""
-        origin = {"Origin": self.server.url}
-        status = self.context.request.get(f"{self.server.url}/api/auth/status").json()
-        path = "login" if status["setup_done"] else "setup"
-        answer = self.context.request.post(
-            f"{self.server.url}/api/auth/{path}", data={"password": PASSWORD}, headers=origin
-        )
-        assert answer.ok, answer.text()
+        page = self.open()
+        self._page_secret = page.evaluate(_SIGN_IN, PASSWORD)
+        page.close()
+
+    def page_secret(self) -> str:
+        """Return what the page keeps of its session besides the cookie, "" for nothing."""
+        for page in self.context.pages:
+            if page.url.startswith(self.server.url):
+                return str(page.evaluate("localStorage.getItem('page-secret') ?? ''"))
+        return self._page_secret
 
     def add(self, name: str, **fields: object) -> str:
         """Add an account (of an API key, unless `fields` say otherwise) and return its id."""
@@ -135,7 +160,9 @@ class Visitor:
         if entry["auth_type"] != "api_key":
             del entry["api_key"]
         answer = self.context.request.post(
-            f"{self.server.url}/api/accounts", data=entry, headers={"Origin": self.server.url}
+            f"{self.server.url}/api/accounts",
+            data=entry,
+            headers={"Origin": self.server.url, "X-Page-Secret": self.page_secret()},
         )
         assert answer.ok, answer.text()
         return str(answer.json()["id"])

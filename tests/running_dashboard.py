@@ -15,7 +15,8 @@ from warm import DEADLINE
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from claude_accounts.dashboard import sign_in
-from claude_accounts.dashboard.api import COOKIE, Config
+from claude_accounts.dashboard.api import Config
+from claude_accounts.dashboard.callers import cookie_name
 from claude_accounts.server import create_app
 
 PASSWORD = "seven wet owls sing"
@@ -37,19 +38,24 @@ class Dashboard(NamedTuple):
 
     def cookie(self) -> str:
         """Return the value of the signed-in cookie."""
-        found = self.client.get_cookie(COOKIE)
+        found = self.client.get_cookie(name_of_cookie())
         assert found is not None
         return found.value
 
     def cookie_header(self) -> str:
         """Return the signed-in cookie as a header's value."""
-        return f"{COOKIE}={self.cookie()}"
+        return f"{name_of_cookie(self.app.extensions.get('served_at', 'localhost'))}={self.cookie()}"
 
     def browser(self, cookie: str) -> FlaskClient:
         """Return a client that sends this cookie."""
         client = self.app.test_client()
-        client.set_cookie(COOKIE, cookie)
+        client.set_cookie(name_of_cookie(), cookie)
         return client
+
+
+def name_of_cookie(host: str = "localhost") -> str:
+    """Return the name of the session's cookie as a server under that name (with its port) has it."""
+    return cookie_name({"HTTP_HOST": host})
 
 
 def set_up(config: Config | None = None) -> Dashboard:
@@ -83,6 +89,7 @@ def serving(app: Flask) -> Iterator[str]:
     server.daemon_threads = True  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
+    app.extensions["served_at"] = f"127.0.0.1:{server.server_port}"
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

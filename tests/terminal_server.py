@@ -57,9 +57,11 @@ def wait_until(condition: Callable[[], object], what: str = "", seconds: float =
 
 
 class Client:
-    """A Socket.IO client that records every event in order."""
+    """A Socket.IO client that records every event in order; `shown` are the `headers` and `auth` it connects with."""
 
-    def __init__(self, server: Server, *, transports: list[str] | None = None, ack: bool = False) -> None:
+    def __init__(
+        self, server: Server | str, *, transports: list[str] | None = None, ack: bool = False, **shown: Any
+    ) -> None:
         self.events: list[tuple[str, Any]] = []
         self._arrived = threading.Condition()
         self.socket = socketio.Client(reconnection=False, ssl_verify=False, request_timeout=DEADLINE)
@@ -68,7 +70,8 @@ class Client:
         # The library handles each message in a thread of its own, which puts them out of order.
         self.socket.eio._trigger_event = lambda *about, **options: trigger(*about, **{**options, "run_async": False})
         self.ack = ack
-        self.socket.connect(server.url, transports=transports or ["websocket"], wait_timeout=DEADLINE)
+        url = server if isinstance(server, str) else server.url
+        self.socket.connect(url, transports=transports or ["websocket"], wait_timeout=DEADLINE, **shown)
 
     def __repr__(self) -> str:
         return f"<Client {self.events[-8:]!r}>"

@@ -14,9 +14,10 @@ from ... import db
 from ...accounts import clocks, sessions as running_sessions, storage, usage
 from ...install import aliases as shell_aliases, rc_files
 from ...messages import InvalidInput, _
-from ..api import body, json_body, ok, parts
+from ..api import body, json_body, ok, parts, refuse_browser, require_step_up
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/api")
+_CREDENTIALS = ("api_key", "access_token", "refresh_token")
 
 
 class _Listed(NamedTuple):
@@ -104,6 +105,9 @@ def add_account() -> tuple[Response, int]:
 def update_account(account_id: str) -> Response:
     """Change what is given of an account; its type stays."""
     given = body("AccountChange")
+    if any(given.get(field) for field in _CREDENTIALS):
+        # Another credential erases the one that was there.
+        require_step_up()
     account = db.get_account(account_id)
     auth_type = given.pop("auth_type", account.auth_type)
     if auth_type != account.auth_type:
@@ -124,6 +128,7 @@ def update_account(account_id: str) -> Response:
 def delete_account(account_id: str) -> Response:
     """Remove an account."""
     body("Nothing")
+    require_step_up()
     db.delete_account(account_id)
     _accounts_changed()
     return ok()
@@ -139,6 +144,7 @@ def token_status(account_id: str) -> Response:
 def capture_oauth(account_id: str) -> Response:
     """Capture the login that Claude Code has now; which file that is no caller may say."""
     given = body("Capture")
+    require_step_up()
     account = db.capture_oauth_tokens(account_id, force=given.get("force", False))
     parts().live.accounts_changed()
     return jsonify(as_json(account, _now_ms()))
@@ -160,6 +166,8 @@ def refresh_oauth(account_id: str) -> Response:
 def launch(account_id: str) -> Response:
     """Tell the command that launches claude with this account; the credential itself only when asked to reveal it."""
     given = body("Launch")
+    if given.get("reveal", False):
+        require_step_up()
     account = db.get_account(account_id)
     answer = {"command": f"claude-accounts launch {account.name}", "variable": db.VARIABLES[account.auth_type]}
     if given.get("reveal", False):
@@ -170,7 +178,21 @@ def launch(account_id: str) -> Response:
 
 @blueprint.get("/export")
 def export_accounts() -> Response:
-    """Return every account with its secrets in clear; a header names those whose tokens may have been replaced."""
+    """Return every account with its secrets in clear, to a program; a browser could be led here by any page."""
+    refuse_browser(_("a browser exports by POST"))
+    return _export()
+
+
+@blueprint.post("/export")
+def export_to_browser() -> Response:
+    """Return every account with its secrets in clear to whoever has just proved who he is."""
+    body("Nothing")
+    require_step_up()
+    return _export()
+
+
+def _export() -> Response:
+    """Return the answer; a header names the accounts whose tokens may have been replaced."""
     entries = db.export_accounts(refresh_tokens=request.args.get("refresh_tokens", "1") != "0")
     response = jsonify(entries)
     if entries.behind:
@@ -183,6 +205,7 @@ def export_accounts() -> Response:
 @blueprint.post("/import")
 def import_accounts() -> Response:
     """Add the accounts of an export; those whose name is taken are skipped."""
+    require_step_up()
     done = db.import_accounts(json_body())
     if done.imported:
         _accounts_changed()
@@ -206,6 +229,7 @@ def generate_aliases() -> Response:
 def install_aliases() -> Response:
     """Install the aliases into the user's shell and tell which files were written."""
     body("Nothing")
+    require_step_up()
     changes = rc_files.install(db.account_names(), os.environ)
     return jsonify({"files": [shell_aliases.alias_path("bash"), *(change.path for change in changes)]})
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from flask import Blueprint, Response, g, jsonify, request
 
-from ...messages import VERSION
-from .. import browser_libs, origin, sign_in
-from ..api import COOKIE, address, authenticated, body, ok, parts, session_cookie
+from ...messages import VERSION, NotFound, _
+from .. import browser_libs, callers, origin, sign_in
+from ..api import address, authenticated, body, is_browser, ok, parts, require_step_up, session_cookie
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth")
 
@@ -15,11 +18,16 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth")
 def status() -> Response:
     """Tell a visitor what there is to do: choose a password, sign in, or go on."""
     done = sign_in.is_setup_done()
+    if done:
+        # Another server of this data folder may have been the one.
+        parts().setup_codes.forget()
+    is_in = authenticated() is not None
     return jsonify(
         {
             "setup_done": done,
-            "authenticated": authenticated() is not None,
+            "authenticated": is_in,
             "setup_code_required": not done and _needs_setup_code(),
+            "unlocked_seconds": _seconds_left(g.session) if is_in and g.session else 0,
             "vendor": f"/vendor/{browser_libs.lock_id()}/" if browser_libs.vendor_folder() else "",
             "version": VERSION,
         }
@@ -32,11 +40,11 @@ def setup() -> tuple[Response, int]:
     given = body("Setup")
     if not sign_in.is_setup_done() and _needs_setup_code():
         parts().attempts.count("setup", address())
-        sign_in.check_setup_code(given.get("setup_code", ""), parts().config.setup_code_hash)
+        codes = parts().setup_codes.known(link=not callers.is_another_user(request.environ))
+        sign_in.check_setup_code(given.get("setup_code", ""), *codes)
     token = sign_in.set_up(given["password"])
-    response = jsonify({"api_token": token})
-    _sign_in(response)
-    return response, 201
+    parts().setup_codes.forget()
+    return _signed_in({"api_token": token}), 201
 
 
 @blueprint.post("/login")
@@ -46,34 +54,46 @@ def login() -> Response:
     parts().attempts.count("login", address())
     sign_in.check_password(given["password"])
     parts().attempts.forget("login", address())
-    response = ok()
-    _sign_in(response)
-    return response
+    return _signed_in({"ok": True})
 
 
 @blueprint.post("/logout")
 def logout() -> Response:
     """End this session, and with it its sockets."""
     body("Nothing")
-    response = ok()
     if g.session:
         sign_in.close_session(g.session.id_hash)
         parts().live.close_of([g.session.id_hash])
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=_is_https())
-    return response
+    return _without_cookie(ok())
+
+
+@blueprint.post("/step-up")
+def step_up() -> Response:
+    """Prove again who sits at this browser; what asks for that is then open for ten minutes."""
+    _prove(body("Password")["password"], "password")
+    if g.session:
+        sign_in.note_proof(g.session)
+    return jsonify({"unlocked_seconds": sign_in.STEP_UP_MS // 1000})
+
+
+@blueprint.post("/lock")
+def lock() -> Response:
+    """Let this browser prove again who sits at it, though the ten minutes are not over."""
+    body("Nothing")
+    if g.session:
+        sign_in.forget_proofs(g.session.id_hash)
+    return jsonify({"unlocked_seconds": 0})
 
 
 @blueprint.post("/change-password")
 def change_password() -> Response:
-    """Change the password, end every session and give this browser a new one."""
+    """Change the password, end every session and API token and give this browser a new session."""
     given = body("PasswordChange")
     sign_in.check_strength(given["new_password"], "new_password")
     _prove(given["old_password"], "old_password")
     ended = sign_in.change_password(given["new_password"])
-    response = ok()
-    if g.session:
-        _sign_in(response)
-    parts().live.close_of(ended)
+    response = _signed_in({"ok": True}) if g.session else ok()
+    parts().live.close_of([*ended, ""])
     return response
 
 
@@ -106,18 +126,31 @@ def sessions() -> Response:
     )
 
 
+@blueprint.delete("/sessions/<session_id>")
+def end_session(session_id: str) -> Response:
+    """End one session, named as the list does, and with it its sockets."""
+    body("Nothing")
+    found = [session.id_hash for session in sign_in.list_sessions() if session.id_hash[:16] == session_id]
+    if not found:
+        raise NotFound(_("there is no such session (any more)"))
+    if not (g.session and g.session.id_hash in found):
+        require_step_up()
+    for id_hash in found:
+        sign_in.close_session(id_hash)
+    parts().live.close_of(found)
+    return ok()
+
+
 @blueprint.post("/sign-out-everywhere")
 def sign_out_everywhere() -> Response:
     """End every session, this one too."""
     body("Nothing")
     parts().live.close_of(sign_in.close_all_sessions())
-    response = ok()
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=_is_https())
-    return response
+    return _without_cookie(ok())
 
 
 def _needs_setup_code() -> bool:
-    return not origin.is_local(request.environ)
+    return not callers.is_same_user(request.environ)
 
 
 def _prove(password: str, field: str) -> None:
@@ -127,20 +160,44 @@ def _prove(password: str, field: str) -> None:
     parts().attempts.forget("prove")
 
 
-def _sign_in(response: Response) -> None:
-    session_id = sign_in.open_session(address(), request.headers.get("User-Agent", ""), replaces=session_cookie())
+def _signed_in(answer: dict[str, Any]) -> Response:
+    """Return the answer with a new session's cookie and, for a browser, its page secret."""
+    browser = is_browser()
+    opened = sign_in.open_session(
+        address(), request.headers.get("User-Agent", ""), replaces=session_cookie(), browser=browser
+    )
     if session_cookie():
         parts().live.close_of([sign_in.digest(session_cookie())])
+    if browser:
+        answer |= {"page_secret": opened.page_secret, "unlocked_seconds": sign_in.STEP_UP_MS // 1000}
+    response = jsonify(answer)
     response.set_cookie(
-        COOKIE,
-        session_id,
+        callers.cookie_name(request.environ),
+        opened.cookie,
         max_age=sign_in.SESSION_SECONDS,
-        path="/",
+        path=origin.base_path(request.environ),
+        httponly=True,
+        samesite="Strict" if browser else "Lax",
+        secure=_is_https(),
+    )
+    return response
+
+
+def _without_cookie(response: Response) -> Response:
+    response.delete_cookie(
+        callers.cookie_name(request.environ),
+        path=origin.base_path(request.environ),
         httponly=True,
         samesite="Lax",
         secure=_is_https(),
     )
+    return response
 
 
 def _is_https() -> bool:
     return origin.scheme_of(request.environ) == "https"
+
+
+def _seconds_left(session: sign_in.Session) -> int:
+    now = int(time.time() * 1000)
+    return max(0, session.unlocked_until(now) - now) // 1000

@@ -9,19 +9,23 @@ import { openExport, openImport, wireBackup } from "./dialogs/backup.js";
 import { chooseFolder, wireFolderPicker } from "./dialogs/folder_picker.js";
 import { openSecurity, wireSecurity } from "./dialogs/security.js";
 import { openShortcuts, wireShortcuts } from "./dialogs/shortcuts.js";
-import { showEntry, signInAgain, wireSignIn, wireSignInAgain } from "./entry/sign_in.js";
+import { showEntry, signInAgain, takeSetupCode, wireSignIn, wireSignInAgain } from "./entry/sign_in.js";
+import { proveAgain, wireStepUp } from "./entry/step_up.js";
+import { wireTabs } from "./entry/tabs.js";
 import { wireSessions } from "./running/sessions.js";
 import { findRunning, wireRunning } from "./running/terminals.js";
-import { authStatus, handleWith, ServerAway, signOut } from "./shared/api.js";
+import { authStatus, handleWith, lock, ServerAway, signOut } from "./shared/api.js";
 import { wireDialogs } from "./shared/dialog.js";
 import { named, wireReveals } from "./shared/elements.js";
 import { language } from "./shared/language.js";
 import { connect, disconnect, lost } from "./shared/live.js";
 import { chooseLanguage, loadLanguage, onLanguage } from "./shared/messages.js";
 import { wireStrength } from "./shared/passwords.js";
+import { keepSecret } from "./shared/secret.js";
 import { onAccounts, reload } from "./shared/store.js";
 import { wireTheme } from "./shared/theme.js";
 import { complain } from "./shared/toasts.js";
+import { noteUnlocked, wireUnlocked } from "./shared/unlocked.js";
 import { showView } from "./shared/views.js";
 
 const RETRY = 2000;
@@ -55,7 +59,8 @@ const accountActs = {
 };
 
 async function start() {
-  handleWith({ signIn: signInAgain, away: lost });
+  takeSetupCode();
+  handleWith({ signIn: signInAgain, prove: proveAgain, unlocked: noteUnlocked, away: lost });
   wire();
   await begin();
 }
@@ -66,13 +71,16 @@ function wire() {
   wireStrength();
   wireSignIn(enter);
   wireSignInAgain(() => void reload().catch(complain));
+  wireStepUp();
+  wireTabs();
+  wireUnlocked(() => void lock().catch(complain));
   wireAccounts((act, account) => accountActs[act]?.(account));
   wireFilter(showMatches);
   wireAccountDialogs((account, durable) => openTerminal({ accountId: account.id, name: account.name, login: true, durable }));
   wireFolderPicker();
   wireBackup();
   wireAliases();
-  wireSecurity(() => location.reload());
+  wireSecurity(startAnew);
   wireTheme(named(document, "theme", HTMLSelectElement));
   wireLanguage(named(document, "language", HTMLSelectElement));
   wireShortcuts([
@@ -174,8 +182,17 @@ async function closeTerminal() {
 
 async function leave() {
   disconnect();
-  await signOut();
-  // A fresh page: nothing that was seen here stays in memory.
+  try {
+    await signOut();
+  } finally {
+    startAnew();
+  }
+}
+
+/** Forget this browser's half of the session; on a fresh page nothing that was seen here stays in memory. */
+function startAnew() {
+  keepSecret("");
+  noteUnlocked(0);
   location.reload();
 }
 

@@ -55,13 +55,30 @@ def test_a_claude_of_the_current_folder_is_never_started(
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_tilde_and_a_relative_entry_are_understood(
+def test_a_tilde_is_understood_and_a_relative_entry_is_not(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tilde, relative = lay(home / "tools"), lay(tmp_path / "project" / "node_modules" / ".bin")
+    tilde, _relative = lay(home / "tools"), lay(tmp_path / "project" / "node_modules" / ".bin")
     monkeypatch.chdir(tmp_path / "project")
     assert found(home, f"~/tools:{NOWHERE}").path == str(tilde)
-    assert found(home, f"node_modules/.bin:{NOWHERE}").path == str(relative)
+    assert found(home, f"node_modules/.bin:~/tools:{NOWHERE}").path == str(tilde)
+
+
+def test_a_claude_starts_no_interpreter_of_the_current_folder(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be given the key: the claude that npm installs begins with `#!/usr/bin/env node`."""
+    lay(tmp_path / "bin", "#!/usr/bin/env some-node\n")
+    project = tmp_path / "project"
+    project.mkdir()
+    write_program(project / "some-node", f"#!/bin/sh\necho ran > {tmp_path}/ran\n")
+    monkeypatch.chdir(project)
+    assert cli("add", "work", "--key", "-", stdin="sk-ant-api03-" + "k" * 60).returncode == 0
+    for path in (f":{tmp_path}/bin:/usr/bin", f".:{tmp_path}/bin:/usr/bin", f"{tmp_path}/bin:/usr/bin:"):
+        for command in (("launch", "work"), ("exec", "work", "--", "claude"), ("doctor",)):
+            cli(*command, env={"PATH": path})
+    assert not (tmp_path / "ran").exists()
+    assert "PATH names folders" in cli("doctor", env={"PATH": f".:{tmp_path}/bin:/usr/bin"}).stdout
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,6 @@ class Place:
         """Return the rivals of one variable."""
         return claude_settings.find_rivals(self.read(*arguments, cwd=cwd), variable, value)
 
-
     def destinations(self, *allowed: str) -> list[Setting]:
         """Return what the folder itself says of where the credential shall go."""
         return claude_settings.foreign_destinations(self.read(), allowed)

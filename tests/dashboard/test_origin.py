@@ -10,19 +10,19 @@ from collections.abc import Iterator
 import pytest
 import socketio  # type: ignore[import-untyped]
 import websocket
-from running_dashboard import ACCESS, PASSWORD, REFRESH, Dashboard, add, serving, set_up, socket
+from running_dashboard import ACCESS, PASSWORD, REFRESH, Dashboard, add, name_of_cookie, serving, set_up, socket
 from token_endpoint import TokenEndpoint, in_hours
 from warm import DEADLINE
 
 from claude_accounts import db
 from claude_accounts.dashboard import origin
-from claude_accounts.dashboard.api import COOKIE, Config
+from claude_accounts.dashboard.api import Config
 from claude_accounts.server import create_app
 
-LOOPBACK = ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "[::1]"]
+LOOPBACK = ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]"]
 ODD_HOSTS = [
     "",
-    "localhost.",
+    "localhost..",
     "localhost.evil.example",
     "127.0.0.1.evil.example",
     "evil.localhost",
@@ -181,6 +181,7 @@ def test_own_origin_and_token_clients_open_the_socket(dashboard: Dashboard, live
 def test_polling_opens_for_the_own_origin(dashboard: Dashboard) -> None:
     """ORG-09"""
     headers = {"Host": "localhost:5111", "Origin": "http://localhost:5111"}
+    dashboard.client.set_cookie(name_of_cookie("localhost:5111"), dashboard.cookie())
     polling = "/socket.io/?EIO=4&transport=polling"
     sid = json.loads(dashboard.client.get(polling, headers=headers).text[1:])["sid"]
     assert dashboard.client.post(f"{polling}&sid={sid}", data="40", headers=headers).status_code == 200
@@ -405,7 +406,7 @@ def test_no_socket_and_no_event_without_signing_in(dashboard: Dashboard, live: s
     """TRM-01, AUT-30"""
     for headers, auth in (
         ({}, None),
-        ({"Cookie": f"{COOKIE}=nonsense"}, None),
+        ({"Cookie": f"{name_of_cookie()}=nonsense"}, None),
         ({"X-Auth-Token": "nonsense"}, None),
         ({}, {"token": "nonsense"}),
         ({}, {"token": ["list"]}),
@@ -453,7 +454,10 @@ def test_sign_out_closes_the_socket(dashboard: Dashboard, live: str) -> None:
             assert gone.wait(DEADLINE)
         with pytest.raises(socketio.exceptions.ConnectionError), socket(live, {"Cookie": cookie}):
             pass
-    with socket(live, {"X-Auth-Token": dashboard.token}) as client:
+    # The change of the password has ended the token too.
+    dashboard.client.post("/api/auth/login", json={"password": changed})
+    token = dashboard.client.post("/api/auth/rotate-token", json={"password": changed}).get_json()["api_token"]
+    with socket(live, {"X-Auth-Token": token}) as client:
         gone = threading.Event()
         client.on("disconnect", lambda _reason=None: gone.set())
         assert dashboard.client.post("/api/auth/rotate-token", json={"password": changed}).status_code == 200

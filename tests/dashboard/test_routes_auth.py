@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from running_dashboard import PASSWORD, add, set_up
+from running_dashboard import PASSWORD, add, name_of_cookie, set_up
 from werkzeug.test import TestResponse
 
 from claude_accounts.dashboard import sign_in
-from claude_accounts.dashboard.api import COOKIE, Config
+from claude_accounts.dashboard.api import Config
 from claude_accounts.server import create_app
 
 OTHER_PASSWORD = "eight dry owls sing"
@@ -298,7 +298,7 @@ def test_login_gives_a_new_session_and_ends_the_one_it_came_with() -> None:
     assert dashboard.cookie() != before
     assert dashboard.browser(before).get("/api/accounts").status_code == 401
     planted = dashboard.stranger()
-    planted.set_cookie(COOKIE, "chosen-by-an-attacker")
+    planted.set_cookie(name_of_cookie(), "chosen-by-an-attacker")
     assert _login(planted).status_code == 200
     assert dashboard.browser("chosen-by-an-attacker").get("/api/accounts").status_code == 401
 
@@ -357,7 +357,7 @@ def test_odd_api_tokens_are_just_wrong(token: str) -> None:
 def test_no_token_is_taken_from_the_url() -> None:
     """AUT-29"""
     dashboard = set_up()
-    for name in ("token", "api_token", "auth_token", "X-Auth-Token", "access_token", COOKIE):
+    for name in ("token", "api_token", "auth_token", "X-Auth-Token", "access_token", name_of_cookie()):
         answer = dashboard.stranger().get("/api/accounts", query_string={name: dashboard.token})
         assert answer.status_code == 401
 
@@ -365,7 +365,7 @@ def test_no_token_is_taken_from_the_url() -> None:
 def test_before_the_setup_nothing_is_open() -> None:
     """AUT-30"""
     client = create_app().test_client()
-    client.set_cookie(COOKIE, "")
+    client.set_cookie(name_of_cookie(), "")
     for headers in ({}, {"X-Auth-Token": ""}, {"X-Auth-Token": "None"}):
         assert client.get("/api/accounts", headers=headers).status_code == 401
     assert _login(client, "").status_code == 409

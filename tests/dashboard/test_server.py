@@ -25,7 +25,7 @@ from token_endpoint import TokenEndpoint, in_hours
 from warm import DEADLINE
 
 from claude_accounts.dashboard import browser_libs
-from claude_accounts.dashboard.api import COOKIE
+from claude_accounts.dashboard.callers import COOKIE
 from claude_accounts.server import STATIC, create_app
 
 
@@ -56,7 +56,7 @@ def test_page_itself_needs_no_inline_script_and_no_other_host(dashboard: Dashboa
     assert re.search(r"<script(?![^>]*\bsrc=)", html) is None
     assert re.search(r"\son[a-z]+\s*=", html) is None
     loaded = re.findall(r"<(?:script|link|img|iframe|source)[^>]*?(?:src|href)=[\"']([^\"']*)", html)
-    assert loaded and all(address.startswith("/static/") for address in loaded)
+    assert loaded and all(address.startswith("static/") for address in loaded)
     for path in Path(STATIC, "js").rglob("*.js"):
         code = path.read_text()
         assert "sessionStorage" not in code, path
@@ -472,8 +472,8 @@ def test_taken_port_is_one_line_and_a_hint(cli: Cli) -> None:
         ("--port", "70000"),
         ("--port", "-1"),
         ("--port", "x"),
-        ("--trusted-host", "http://claude.example.com/"),
-        ("--trusted-host", "claude.example.com:443"),
+        ("--trusted-host", "https://me@claude.example.com/"),
+        ("--trusted-host", "*.example.com"),
         ("--tls-cert", "/no/such/file"),
         ("--tls-cert", "/no/such/file", "--tls-key", "/no/such/file"),
     ],
@@ -498,7 +498,7 @@ def test_no_secret_reaches_the_servers_output(tmp_path: Path, endpoint: TokenEnd
     refresh = endpoint.new_login()
     with running(tmp_path) as server:
         _status, headers, body = server.request("POST", "/api/auth/setup", {"password": PASSWORD})
-        token, cookie = body["api_token"], headers["Set-Cookie"].partition("=")[2].partition(";")[0]
+        token, cookie = body["api_token"], headers["Set-Cookie"].partition(";")[0]
         auth = {"X-Auth-Token": token}
         tokens = {"access_token": ACCESS, "refresh_token": refresh, "expires_at": in_hours(-1)}
         new = {"name": "client", "auth_type": "oauth", **tokens}
@@ -513,7 +513,7 @@ def test_no_secret_reaches_the_servers_output(tmp_path: Path, endpoint: TokenEnd
         server.request("POST", "/api/auth/login", {"password": PASSWORD + "x"})
         server.request("POST", "/api/import", [{"name": "x", "auth_type": "api_key", "api_key": API_KEY + "\n"}], auth)
         url = f"http://127.0.0.1:{server.port}"
-        for headers, socket_auth in (({"X-Auth-Token": token}, None), ({"Cookie": f"{COOKIE}={cookie}"}, None)):
+        for headers, socket_auth in (({"X-Auth-Token": token}, None), ({"Cookie": cookie}, None)):
             with socket(url, headers, auth=socket_auth) as client:
                 client.emit("start_terminal", {"account_id": API_KEY})
                 client.emit("nothing", {"token": token})
@@ -524,7 +524,7 @@ def test_no_secret_reaches_the_servers_output(tmp_path: Path, endpoint: TokenEnd
         text = server.output.read_text()
     assert "POST /api/accounts 201" in text
     issued = [secret for pair in endpoint.issued for secret in pair]
-    for secret in (PASSWORD, token, cookie, ACCESS, REFRESH, API_KEY, refresh, *issued):
+    for secret in (PASSWORD, token, cookie.partition("=")[2], ACCESS, REFRESH, API_KEY, refresh, *issued):
         assert secret not in text
 
 
@@ -585,7 +585,7 @@ def test_two_servers_on_one_home_do_not_disturb_each_other(tmp_path: Path) -> No
 
 
 def test_browser_opens_once_when_the_server_answers(tmp_path: Path, program_folder: Path) -> None:
-    """And finds the page there."""
+    """And finds the page there, with the code for a first visit where neither server nor log sees it."""
     opened = tmp_path / "opened"
     write_program(
         program_folder / "fake-browser",
@@ -608,7 +608,13 @@ def test_browser_opens_once_when_the_server_answers(tmp_path: Path, program_fold
     try:
         url = _wait_for(output, r"http://localhost:\d+/", process)[0]
         _wait_for(opened, r"\n", process)
-        assert opened.read_text() == f"200 {url}\n"
+        link = re.fullmatch(rf"200 {url}#setup=([A-Z2-9-]{{14}})\n", opened.read_text())
+        assert link is not None, opened.read_text()
+        # The printed code is another one: a browser's command line can be read by everybody on the machine.
+        printed = re.findall(r"[A-Z2-9]{4}(?:-[A-Z2-9]{4}){2}", output.read_text())
+        assert len(printed) == 2 and len(set(printed)) == 1
+        assert f"{url}#setup={printed[0]}" in output.read_text()
+        assert link[1] not in printed
     finally:
         process.terminate()
         process.wait(DEADLINE)

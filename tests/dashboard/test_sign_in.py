@@ -130,7 +130,7 @@ def test_password_is_kept_only_as_slow_salted_hash() -> None:
 def test_no_secret_of_sign_in_is_in_any_file() -> None:
     """AUT-26, AUT-09"""
     token = sign_in.set_up(PASSWORD)
-    cookie = sign_in.open_session("127.0.0.1", "browser")
+    cookie = sign_in.open_session("127.0.0.1", "browser").cookie
     for path in Path(data_folder()).rglob("*"):
         if path.is_file():
             content = path.read_bytes()
@@ -202,7 +202,7 @@ def test_second_setup_changes_nothing() -> None:
 
 def test_session_ends_after_seven_days(monkeypatch: pytest.MonkeyPatch) -> None:
     """AUT-18: on the server too, whatever the browser keeps."""
-    cookie = sign_in.open_session("127.0.0.1", "browser")
+    cookie = sign_in.open_session("127.0.0.1", "browser").cookie
     assert sign_in.find_session(cookie) is not None
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + sign_in.SESSION_SECONDS + 1)
@@ -212,9 +212,9 @@ def test_session_ends_after_seven_days(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_new_session_ends_the_one_it_replaces() -> None:
     """AUT-23"""
-    old = sign_in.open_session("127.0.0.1", "browser")
-    other = sign_in.open_session("127.0.0.1", "another browser")
-    new = sign_in.open_session("127.0.0.1", "browser", replaces=old)
+    old = sign_in.open_session("127.0.0.1", "browser").cookie
+    other = sign_in.open_session("127.0.0.1", "another browser").cookie
+    new = sign_in.open_session("127.0.0.1", "browser", replaces=old).cookie
     assert sign_in.find_session(old) is None
     assert sign_in.find_session(other) is not None
     assert sign_in.find_session(new) is not None
@@ -223,7 +223,7 @@ def test_new_session_ends_the_one_it_replaces() -> None:
 def test_sessions_do_not_pile_up() -> None:
     """A script that signs in each time cannot fill the disk."""
     for number in range(120):
-        last = sign_in.open_session("127.0.0.1", f"script {number}")
+        last = sign_in.open_session("127.0.0.1", f"script {number}").cookie
     assert len(sign_in.list_sessions()) == 100
     assert sign_in.find_session(last) is not None
 
@@ -319,7 +319,7 @@ def test_password_before_the_setup_is_a_clear_error() -> None:
 def test_password_change_ends_every_session() -> None:
     """AUT-22"""
     sign_in.set_up(PASSWORD)
-    cookies = [sign_in.open_session("127.0.0.1", "browser") for _browser in range(3)]
+    cookies = [sign_in.open_session("127.0.0.1", "browser").cookie for _browser in range(3)]
     ended = sign_in.change_password("eight dry owls sing")
     assert sorted(ended) == sorted(map(sign_in.digest, cookies))
     assert [cookie for cookie in cookies if sign_in.find_session(cookie)] == []

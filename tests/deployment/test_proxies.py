@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,7 +75,9 @@ def _replaced(text: str, **values: str) -> str:
     return text
 
 
-def _nginx(folder: Path, server: Running, https_port: int, http_port: int, pair: self_signed.Pair) -> list[str]:
+def _nginx(
+    folder: Path, server: Running, https_port: int, http_port: int, pair: self_signed.Pair, prefix: bool
+) -> list[str]:
     places = {
         "listen 443 ssl;": f"listen 127.0.0.1:{https_port} ssl;",
         "listen 80;": f"listen 127.0.0.1:{http_port};",
@@ -86,7 +88,13 @@ def _nginx(folder: Path, server: Running, https_port: int, http_port: int, pair:
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi"))
     temporary += "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("uwsgi", "scgi"))
     user = "user root;\n" if os.getuid() == 0 else ""
-    site = _replaced(recipe("nginx"), **places)
+    text = recipe("nginx")
+    if prefix:
+        before, _location, after = re.split(r"(?ms)(^    location / \{.*?^    \}\n)", text, maxsplit=1)
+        places |= {"127.0.0.1:5111/": f"127.0.0.1:{server.port}/"}
+        del places["127.0.0.1:5111"]
+        text = before + recipe("nginx-below") + after
+    site = _replaced(text, **places)
     config = folder / "nginx.conf"
     config.write_text(
         f"{user}daemon off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n"
@@ -95,9 +103,11 @@ def _nginx(folder: Path, server: Running, https_port: int, http_port: int, pair:
     return [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx", "-c", str(config)]
 
 
-def _caddy(folder: Path, server: Running, https_port: int, http_port: int, pair: self_signed.Pair) -> list[str]:
+def _caddy(
+    folder: Path, server: Running, https_port: int, http_port: int, pair: self_signed.Pair, prefix: bool
+) -> list[str]:
     site = _replaced(
-        recipe("caddy"),
+        recipe("caddy-below" if prefix else "caddy"),
         **{f"{NAME} {{": f"{NAME} {{\n    tls {pair.path} {pair.path}", "127.0.0.1:5111": f"127.0.0.1:{server.port}"},
     )
     config = folder / "Caddyfile"
@@ -116,8 +126,58 @@ def proxy(
     request: pytest.FixtureRequest, tmp_path: Path, program_folder: Path, libraries_cache: str
 ) -> Iterator[Proxy]:
     """Return a server as the documentation starts it, behind each of the proxies."""
-    if shutil.which(request.param, path=f"{os.environ['PATH']}:/usr/sbin") is None:
-        lack(f"no {request.param} here")
+    with _proxied(request.param, tmp_path, program_folder, libraries_cache) as proxy:
+        yield proxy
+
+
+@pytest.fixture(params=[(kind, told) for kind in PROXIES for told in (True, False)], ids=str)
+def below(
+    request: pytest.FixtureRequest, tmp_path: Path, program_folder: Path, libraries_cache: str
+) -> Iterator[tuple[Proxy, bool]]:
+    """Return the same below `/claude/`, and whether the proxy tells the server so."""
+    kind, told = request.param
+
+    def untold(config: str) -> str:
+        return "".join(line for line in config.splitlines(True) if told or "X-Forwarded-Prefix" not in line)
+
+    with _proxied(kind, tmp_path, program_folder, libraries_cache, prefix=True, change=untold) as proxy:
+        yield proxy, told
+
+
+REWRITTEN = {
+    "Origin": {"Host": "$http_host", "Origin": "http://localhost:5111"},
+    "Host": {"Host": "localhost:5111"},
+    "Host and Origin": {"Host": "localhost:5111", "Origin": "http://localhost:5111"},
+    "Host without its port": {"Host": "$host", "Origin": f"https://{NAME}:8443"},
+}
+
+
+@pytest.fixture(params=REWRITTEN)
+def forwarder(
+    request: pytest.FixtureRequest, tmp_path: Path, program_folder: Path, libraries_cache: str
+) -> Iterator[Proxy]:
+    """Return the same behind an nginx that rewrites what the browser sent."""
+    headers = "".join(f'proxy_set_header {name} "{value}";\n' for name, value in REWRITTEN[request.param].items())
+
+    def rewriting(config: str) -> str:
+        return _replaced(config, **{"proxy_set_header Host $http_host;": headers})
+
+    with _proxied("nginx", tmp_path, program_folder, libraries_cache, change=rewriting) as proxy:
+        yield proxy
+
+
+@contextmanager
+def _proxied(
+    kind: str,
+    tmp_path: Path,
+    program_folder: Path,
+    libraries_cache: str,
+    *,
+    prefix: bool = False,
+    change: Callable[[str], str] = str,
+) -> Iterator[Proxy]:
+    if shutil.which(kind, path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        lack(f"no {kind} here")
     write_program(program_folder / "claude", FAKE_CLAUDE)
     pair = self_signed.ensure([NAME])
     _program, _serve, *options = recipe("serve-behind-proxy").split()
@@ -126,7 +186,9 @@ def proxy(
         https_port, http_port = free_port(), free_port()
         folder = tmp_path / "proxy"
         folder.mkdir()
-        command = PROXIES[request.param](folder, server, https_port, http_port, pair)
+        command = PROXIES[kind](folder, server, https_port, http_port, pair, prefix)
+        config = Path(command[command.index("-c" if kind == "nginx" else "--config") + 1])
+        config.write_text(change(config.read_text()))
         stack.enter_context(_proxy_process(command, folder, https_port))
         yield Proxy(https_port, http_port, server, pair.certificate_path)
 
@@ -213,16 +275,56 @@ def test_plain_http_is_sent_to_https(proxy: Proxy) -> None:
 )
 def test_terminal_works_over_the_proxied_websocket(proxy: Proxy, browser: Browser) -> None:
     """In a browser that reaches the proxy under its own name."""
-    session = _set_up(proxy)["Set-Cookie"].partition(";")[0]
+    sockets, cookie, _addresses = _open_a_terminal(proxy, browser)
+    assert [url for url in sockets if url.startswith(f"wss://{NAME}/socket.io/")]
+    assert cookie["secure"] and cookie["httpOnly"] and cookie["domain"] == NAME
+
+
+@pytest.mark.skipif(
+    not os.path.exists(CHROMIUM) and os.environ.get("CI") != "true",
+    reason="no Chromium here (set CHROMIUM to its path)",
+)
+def test_below_a_path_everything_of_the_page_works(below: tuple[Proxy, bool], browser: Browser) -> None:
+    """Modules, words, vendor files, socket, API and cookie: whether or not the server is told of the path."""
+    proxy, told = below
+    sockets, cookie, addresses = _open_a_terminal(proxy, browser, "/claude")
+    place = f"{NAME}/claude/"
+    assert [url for url in sockets if url.startswith(f"wss://{place}socket.io/")]
+    for part in ("static/js/main.js", "static/locales/en.json", "static/favicon.svg", "api/accounts", "vendor/"):
+        assert [url for url in addresses if url.startswith(f"https://{place}{part}")], part
+    assert not [url for url in addresses if url.startswith("https://") and not url.startswith(f"https://{place}")]
+    assert cookie["path"] == ("/claude/" if told else "/")
+
+
+@pytest.mark.skipif(
+    not os.path.exists(CHROMIUM) and os.environ.get("CI") != "true",
+    reason="no Chromium here (set CHROMIUM to its path)",
+)
+def test_the_page_works_through_a_forwarder_that_rewrites_its_address(forwarder: Proxy, browser: Browser) -> None:
+    _open_a_terminal(forwarder, browser, own_page={"Sec_Fetch_Site": "same-origin"})
+    body = {"password": PASSWORD}
+    assert forwarder.request("POST", "/api/auth/login", body, Sec_Fetch_Site="cross-site")[0] == 403
+
+
+def _open_a_terminal(
+    proxy: Proxy, browser: Browser, prefix: str = "", own_page: dict[str, str] | None = None
+) -> tuple[list[str], Any, list[str]]:
+    """Sign in, type into a terminal and read; return the sockets' addresses, the cookie, and what was asked for."""
+    body = {"password": PASSWORD, "setup_code": _setup_code(proxy.server)}
+    own_page = {"Origin": f"https://{NAME}"} | (own_page or {})
+    headers = proxy.request("POST", f"{prefix}/api/auth/setup", body, **own_page)[1]
+    session = headers["Set-Cookie"].partition(";")[0]
     new = {"name": "work", "auth_type": "api_key", "api_key": API_KEY}
-    assert proxy.request("POST", "/api/accounts", new, Cookie=session)[0] == 201
+    assert proxy.request("POST", f"{prefix}/api/accounts", new, Cookie=session, **own_page)[0] == 201
     there = f"--host-resolver-rules=MAP {NAME} 127.0.0.1:{proxy.https_port}"
     options = [*CHROMIUM_OPTIONS, there, "--ignore-certificate-errors"]
     with closing(browser.browser_type.launch(executable_path=CHROMIUM, args=options)) as visitor:
         page = visitor.new_context(locale="en-GB").new_page()
         sockets: list[str] = []
+        addresses: list[str] = []
         page.on("websocket", lambda opened: sockets.append(opened.url))
-        page.goto(f"https://{NAME}/")
+        page.on("request", lambda request: addresses.append(request.url))
+        page.goto(f"https://{NAME}{prefix}/")
         page.locator("input[type=password]:visible").first.fill(PASSWORD)
         page.keyboard.press("Enter")
         page.locator(".account [data-act=open]").click()
@@ -233,6 +335,5 @@ def test_terminal_works_over_the_proxied_websocket(proxy: Proxy, browser: Browse
         page.keyboard.type("through the proxy")
         page.keyboard.press("Enter")
         expect(screen).to_contain_text("said through the proxy")
-        assert [url for url in sockets if url.startswith(f"wss://{NAME}/socket.io/")]
-        (cookie,) = visitor.contexts[0].cookies()
-        assert cookie["secure"] and cookie["httpOnly"] and cookie["domain"] == NAME
+        (cookie,) = visitor.contexts[0].cookies(f"https://{NAME}{prefix}/")
+    return sockets, cookie, addresses

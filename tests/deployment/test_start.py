@@ -20,6 +20,7 @@ import pytest
 from browser import CHROMIUM, browser, libraries_cache
 from conftest import PROJECT, Finished, assert_fails_cleanly, write_program
 from playwright.sync_api import Browser
+from warm import DEADLINE
 
 __all__ = ["browser", "libraries_cache"]
 TOOLS = (
@@ -406,3 +407,16 @@ def test_fresh_checkout_serves_its_page_and_does_so_again_at_once(
     first, second = (_served(folder, browser, environ) for _start in range(2))
     assert "preparing" in first and "Collecting" in first
     assert "preparing" not in second and "Collecting" not in second
+
+
+@pytest.mark.parametrize("path", [".:/usr/bin:/bin", ":/usr/bin:/bin", "/usr/bin:/bin:", "here:/usr/bin:/bin"])
+def test_it_starts_nothing_of_the_current_folder(tmp_path: Path, path: str) -> None:
+    for folder in (tmp_path, tmp_path / "here"):
+        folder.mkdir(exist_ok=True)
+        for name in ("dirname", "docker", "python3", "xdg-open"):
+            write_program(folder / name, f"#!/bin/sh\necho {name} >> {tmp_path}/ran\nexit 1\n")
+    environ = {"PATH": path, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    command = ["/bin/bash", str(PROJECT / "start.sh"), "--docker", "--port", "x"]
+    finished = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, timeout=DEADLINE)
+    assert finished.returncode != 0
+    assert not (tmp_path / "ran").exists()

@@ -109,7 +109,7 @@ def test_renaming_and_a_new_key(page: Page) -> None:
 
 def test_whether_claude_asks_about_a_key_is_chosen_with_it_and_changed_later(page: Page) -> None:
     def wishes() -> dict[str, bool]:
-        listed = json.loads(page.evaluate("fetch('/api/accounts').then((answer) => answer.text())"))
+        listed = page.evaluate("import('/static/js/shared/api.js').then(({ listAccounts }) => listAccounts())")
         return {account["name"]: account["approve_key"] for account in listed}
 
     page.keyboard.press("n")
@@ -262,7 +262,8 @@ def test_list_that_a_newer_one_overtook_makes_nobody_refresh_twice(
     # Another tab has refreshed it meanwhile, which brings a newer look while the first is under way.
     with page.expect_request(lambda asked: asked.url.endswith("/api/accounts") and len(held) > 0):
         done = visitor.context.request.post(
-            f"{server.url}/api/accounts/{client}/refresh-oauth", headers={"Origin": server.url}
+            f"{server.url}/api/accounts/{client}/refresh-oauth",
+            headers={"Origin": server.url, "X-Page-Secret": visitor.page_secret()},
         )
         assert done.ok, done.text()
     while held:
@@ -317,7 +318,7 @@ def test_countdown_ticks(server: Server, visitor: Visitor) -> None:
 def test_thousand_accounts_keep_the_search_quick_and_focused(server: Server, visitor: Visitor) -> None:
     visitor.sign_in()
     entries = [{"name": f"account-{number:04d}", "auth_type": "api_key", "api_key": KEY} for number in range(1000)]
-    origin = {"Origin": server.url}
+    origin = {"Origin": server.url, "X-Page-Secret": visitor.page_secret()}
     answer = visitor.context.request.post(f"{server.url}/api/import", data=json.dumps(entries), headers=origin | JSON)
     assert answer.ok, answer.text()
     page = visitor.open()

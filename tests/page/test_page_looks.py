@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import PROJECT, Server, Visitor, browser, libraries_cache, server, visiting
+from browser import PASSWORD, PROJECT, Server, Visitor, browser, libraries_cache, server, visiting
 from conftest import lack
 from playwright.sync_api import Browser, Page, expect
 
@@ -99,6 +99,34 @@ def test_accounts_and_every_dialog(visitor: Visitor) -> None:
         expect(page.locator(f"dialog[data-name={name}]")).to_be_visible()
         check(page, name)
         page.keyboard.press("Escape")
+
+
+def test_fresh_proof_and_sessions(visitor: Visitor) -> None:
+    visitor.expect(r"status of 403")
+    visitor.server.post("/api/auth/setup", {"password": PASSWORD})
+    visitor.sign_in()
+    page = visitor.open()
+    page.reload()
+    expect(page.locator("[data-name=first-steps]")).to_be_visible()
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#menu [data-do=security]").click()
+    expect(page.locator(".sessions button")).to_have_count(1)
+    check(page, "sessions of others")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-name=unlocked]")).to_be_visible()
+    check(page, "unlocked")
+    page.locator("[data-name=lock-now]").click()
+    expect(page.locator("[data-name=unlocked]")).to_be_hidden()
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#menu [data-do=export]").click()
+    page.locator("dialog[data-name=export] [name=understood]").check()
+    page.locator("dialog[data-name=export] [data-name=confirm]").click()
+    expect(page.locator("#step-up-password")).to_be_focused()
+    check(page, "step-up")
+    page.locator("#step-up-password").fill("not the password")
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[data-name=step-up] [role=alert]")).to_be_visible()
+    check(page, "step-up refused")
 
 
 def test_terminal_and_folder(fake_claude: Path, visitor: Visitor) -> None:

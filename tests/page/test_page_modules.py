@@ -97,7 +97,7 @@ def test_terminal_is_not_loaded_with_the_first_view() -> None:
 
 def test_page_asks_early_only_for_what_it_needs_at_once() -> None:
     hints = set(
-        re.findall(r"<link rel=\"modulepreload\" href=\"/static/js/([^\"]+)\"", (STATIC / "index.html").read_text())
+        re.findall(r"<link rel=\"modulepreload\" href=\"static/js/([^\"]+)\"", (STATIC / "index.html").read_text())
     )
     assert hints
     assert hints - reached(AT_ONCE, "main.js") == set()

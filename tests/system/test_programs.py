@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, write_program
+from warm import DEADLINE
 
 from claude_accounts.messages import AccountsError
 from claude_accounts.system import programs
@@ -46,15 +47,58 @@ def test_the_current_folder_by_its_absolute_name_is_the_users_wish(here: Path) -
     assert programs.find("tool", {"PATH": f".:{here}"}) == str(here / "tool")
 
 
-def test_a_relative_entry_counts_from_the_folder_of_the_search_and_the_answer_is_absolute(here: Path) -> None:
-    folder = here / "node_modules" / ".bin"
-    folder.mkdir(parents=True)
-    write_program(folder / "other", SAYS)
-    for entry in ("node_modules/.bin", "./node_modules/.bin/", "../here/node_modules/.bin"):
-        found = programs.find("other", {"PATH": entry})
-        assert found and os.path.isabs(found) and os.path.samefile(found, folder / "other")
-    assert programs.find("other", {"PATH": "node_modules/.bin"}, cwd="/") is None
-    assert programs.find("other", {"PATH": ".bin"}, cwd=str(folder.parent)) == str(folder / "other")
+@pytest.mark.parametrize("entry", ["node_modules/.bin", "./node_modules/.bin/", "../here/node_modules/.bin", "bin"])
+def test_a_relative_entry_does_not_count(here: Path, entry: str) -> None:
+    """What it names depends on where one is: it may have come with somebody else's project."""
+    for folder in ("node_modules/.bin", "bin"):
+        (here / folder).mkdir(parents=True)
+        write_program(here / folder / "other", SAYS)
+    assert programs.find("other", {"PATH": entry}) is None
+
+
+@pytest.fixture
+def script(here: Path, tmp_path: Path) -> str:
+    """Return a program elsewhere whose interpreter only the current folder has."""
+    write_program(tmp_path / "script", "#!/usr/bin/env tool\n")
+    return str(tmp_path / "script")
+
+
+UNSAFE = [
+    "",
+    ".",
+    ":/usr/bin:/bin",
+    ".:/usr/bin:/bin",
+    "/usr/bin:/bin:",
+    "../here:/usr/bin:/bin",
+    "~/x:.:/usr/bin:/bin",
+]
+
+
+@pytest.mark.parametrize("path", UNSAFE)
+def test_what_we_run_starts_nothing_of_the_current_folder(script: str, path: str) -> None:
+    """A script's first line looks its program up with the PATH that it is given."""
+    code, output = programs.run([script], {"PATH": path, "HOME": "/nowhere"}, seconds=DEADLINE)
+    assert code == 127 and output == b""
+
+
+@pytest.mark.parametrize("path", UNSAFE)
+@pytest.mark.parametrize("way", ["become", "run_on_terminal"])
+def test_what_we_become_starts_nothing_of_the_current_folder(script: str, path: str, way: str) -> None:
+    give = f"({script!r}, [{script!r}], environ)" if way == "become" else f"([{script!r}], environ)"
+    code = f"import sys; sys.path.insert(0, {str(PROJECT)!r})\nimport bare_names\nenviron = {{'PATH': {path!r}}}\n"
+    code += f"bare_names.member('system.programs').{way}{give}"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=DEADLINE)
+    assert finished.stdout == b"" and b"tool" in finished.stderr
+
+
+def test_a_path_is_handed_on_without_its_relative_entries() -> None:
+    def handed_on(path: str) -> str:
+        return programs.handed_on({"PATH": path, "HOME": "/home/ada"})["PATH"]
+
+    assert handed_on("/a:/b/:/c") == "/a:/b/:/c"
+    assert handed_on(":/a:.:bin:~/bin:../x:/b:") == "/a:/home/ada/bin:/b"
+    assert handed_on(".") == os.defpath
+    assert programs.handed_on({"HOME": "/home/ada"}) == {"HOME": "/home/ada"}
 
 
 def test_a_tilde_in_path_is_the_home_folder(here: Path, home: Path) -> None:

@@ -94,7 +94,7 @@ PIECES: dict[str, dict[str, bool]] = {"plain": {}, "binary": {"binary": True}, "
 def test_ten_megabytes_arrive_intact(
     program_folder: Path, server: Server, account: str, tmp_path: Path, options: dict[str, bool]
 ) -> None:
-    line = "\x1b[38;5;42m│ 日本語 😀 └─┘ \\ \" plain\x1b[0m\r\n"
+    line = '\x1b[38;5;42m│ 日本語 😀 └─┘ \\ " plain\x1b[0m\r\n'
     whole = line * (10_000_000 // len(line.encode()))
     (tmp_path / "stream").write_bytes(whole.encode())
     fake_claude(program_folder, f"stty raw -echo; cat {tmp_path / 'stream'}")
@@ -564,9 +564,7 @@ def self_signed(folder: Path) -> tuple[str, str]:
     )
     (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return str(folder / "cert.pem"), str(folder / "key.pem")
 

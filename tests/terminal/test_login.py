@@ -13,6 +13,7 @@ from warm import DEADLINE
 
 from claude_accounts import db
 from claude_accounts.system.folders import data_folder
+from claude_accounts.terminal.login import sign_in_address
 
 URL = "https://claude.com/cai/oauth/authorize?code=true&client_id=made-up&state=" + "s" * 300
 SIGN_IN = """#!/bin/bash
@@ -140,3 +141,21 @@ def test_end_of_the_server_leaves_no_private_folder(server: Server, client: Clie
     client.wait("login_url")
     assert server.events.stop_all(DEADLINE)
     assert not private_folders()
+
+
+@pytest.mark.parametrize(
+    ("output", "address"),
+    [
+        (f"visit: {URL}\r\n", URL),
+        (f"visit: {URL}", ""),
+        (f"\x1b]8;;{URL}\x07here\x1b]8;;\x07\r\n", URL),
+        (f'<a href="{URL}">', URL),
+        ("https://claude.com/authorize?\n", ""),
+        ("https://claude.com/other?x=1 /authorize?x\n", ""),
+        ("https:///authorize?" * 1500, ""),
+        ("https:///authorize?" * 1500 + "\n", "https:///authorize?" * 1500),
+        (f"https://other.example/\n{URL}\n", URL),
+    ],
+)
+def test_the_address_is_known_once_it_is_whole(output: str, address: str) -> None:
+    assert sign_in_address(output.encode()) == address

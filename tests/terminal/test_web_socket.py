@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -28,7 +28,8 @@ class Engine:
 class Peer:
     """The client's end of a connection to a server that sends each message back."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_goodbye: Callable[[WebSocket], object] = lambda driver: None) -> None:
+        self._after_goodbye = after_goodbye
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.socket = socket.create_connection(listener.getsockname())
             self._accepted = listener.accept()[0]
@@ -51,6 +52,8 @@ class Peer:
     def _echo(self, driver: WebSocket) -> None:
         while (message := driver.wait()) is not None:
             driver.send(message)
+        with suppress(OSError):
+            self._after_goodbye(driver)
 
     def send(self, opcode: int, payload: bytes, *, final: bool = True, mask: bytes = b"\x11\x22\x33\x44") -> None:
         first = bytes([(0x80 if final else 0) | opcode])
@@ -120,6 +123,47 @@ def test_goodbye_is_answered(peer: Peer) -> None:
     assert peer.receive() == (CLOSE, struct.pack("!H", 1000))
     with pytest.raises((EOFError, ConnectionError)):
         peer.receive()
+
+
+class Talker:
+    """A source that has one thing to say."""
+
+    def __init__(self) -> None:
+        self._rest = [frame(TEXT, b"late")]
+
+    def next_frames(self) -> list[bytes]:
+        taken, self._rest = self._rest, []
+        return taken
+
+    def has_more(self) -> bool:
+        return bool(self._rest)
+
+    def ask_for_turn(self) -> None:
+        raise AssertionError("one turn is enough")
+
+    def closed(self) -> None:
+        self._rest = []
+
+
+def pump(driver: WebSocket) -> None:
+    driver.source = Talker()
+    driver.pump()
+
+
+@pytest.mark.parametrize(
+    "late",
+    [lambda driver: driver.send("late"), lambda driver: driver.send_frames([frame(BINARY, b"late")]), pump],
+    ids=["message", "frames", "source"],
+)
+def test_nothing_follows_the_goodbye(late: Callable[[WebSocket], object]) -> None:
+    peer = Peer(late)
+    peer.send(CLOSE, struct.pack("!H", 1001))
+    assert peer.receive() == (CLOSE, struct.pack("!H", 1001))
+    try:
+        with pytest.raises((EOFError, ConnectionError)):
+            peer.receive()
+    finally:
+        peer.close()
 
 
 BROKEN: dict[str, tuple[Any, int]] = {

@@ -1,5 +1,6 @@
 /** Owns the dialogs about one account: add, edit, delete, sign in. */
 
+import { proven } from "../entry/step_up.js";
 import { sessionsOf } from "../running/sessions.js";
 import { Refused, addAccount, captureAccount, deleteAccount, updateAccount } from "../shared/api.js";
 import { confirmed, dialog, openDialog, setTitle } from "../shared/dialog.js";
@@ -67,6 +68,8 @@ function wireAdd(startLogin) {
     const fields = credentialFields(form, how);
     if (!fields) return;
     const durable = isDurable(form);
+    // Asked beforehand: refused afterwards, an empty account would be left.
+    if (how === "capture" && !(await proven())) return showError(form, t("proof_needed"));
     const added = await addAccount({ name, ...fields });
     if (how === "capture") await captureInto(added);
     await reload();

@@ -40,7 +40,7 @@ export function wireBackup() {
     named(exporting, "confirm", HTMLButtonElement).disabled = !(/** @type {HTMLInputElement} */ (exporting.elements.namedItem("understood")).checked);
   });
   onSubmit(exporting, async () => {
-    const accounts = await request("GET", "/api/export");
+    const accounts = await request("POST", "/api/export", {});
     download(`claude-accounts-${new Date().toISOString().slice(0, 10)}.json`, `${JSON.stringify(accounts, null, 2)}\n`, "application/json");
     dialog("export").close();
     say(t("exported", { count: accounts.length }));

@@ -88,7 +88,27 @@ function line(session) {
     seen: ago(Math.max(0, Date.now() - moment(session.last_seen))),
   });
   item.append(title, note);
+  if (!session.current) item.append(endButton(session));
   return item;
+}
+
+/** @param {Session} session */
+function endButton(session) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button";
+  button.textContent = t("session_end");
+  button.setAttribute("aria-label", t("session_end_of", { browser: browser(session.user_agent) }));
+  button.addEventListener("click", async () => {
+    try {
+      await request("DELETE", `/api/auth/sessions/${session.id}`);
+    } catch (error) {
+      complain(error);
+    }
+    await showSessions();
+    named(dialog("security"), "sign-out-everywhere").focus();
+  });
+  return button;
 }
 
 /** Return a browser's name as a person would say it. @param {string} agent */

@@ -1,6 +1,6 @@
 /** Owns the way in: the first password, the API token shown once, signing in, and signing in again over the page. */
 
-import { setUp, signIn } from "../shared/api.js";
+import { Refused, setUp, signIn } from "../shared/api.js";
 import { copy } from "../shared/clipboard.js";
 import { dialog } from "../shared/dialog.js";
 import { named } from "../shared/elements.js";
@@ -8,12 +8,15 @@ import { clearError, onSubmit, value } from "../shared/forms.js";
 import { longEnough } from "../shared/passwords.js";
 import { showView } from "../shared/views.js";
 
+// Whether the address brought the setup code, so that nobody need type it.
+let broughtCode = false;
+
 /** Wire the forms of the way in. @param {() => Promise<void>} enter called once the reader is signed in */
 export function wireSignIn(enter) {
   const setup = named(document, "setup-form", HTMLFormElement);
   onSubmit(setup, async () => {
     if (!longEnough(setup, "password")) return;
-    const { api_token: token } = await setUp(value(setup, "password"), value(setup, "setup_code"));
+    const token = await firstPassword(setup);
     setup.reset();
     named(document, "api-token").textContent = token;
     showView("token");
@@ -32,9 +35,33 @@ export function wireSignIn(enter) {
   });
 }
 
+/** @param {HTMLFormElement} form @returns {Promise<string>} the API token */
+async function firstPassword(form) {
+  try {
+    return (await setUp(value(form, "password"), value(form, "setup_code"))).api_token;
+  } catch (error) {
+    if (error instanceof Refused && error.field === "setup_code") {
+      // The link's code is good once: the printed one is asked for.
+      broughtCode = false;
+      named(document, "setup-code-field").hidden = false;
+    }
+    throw error;
+  }
+}
+
+/** Take the setup code out of the address, before anything can see it there, and remember it for the one form. */
+export function takeSetupCode() {
+  const code = location.hash.match(/^#setup=([A-Za-z0-9-]{1,64})$/)?.[1];
+  if (!code) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  const form = named(document, "setup-form", HTMLFormElement);
+  /** @type {HTMLInputElement} */ (form.elements.namedItem("setup_code")).value = code;
+  broughtCode = true;
+}
+
 /** Show the form that fits: no password yet, or not signed in. @param {import("../shared/api.js").AuthStatus} status */
 export function showEntry(status) {
-  named(document, "setup-code-field").hidden = !status.setup_code_required;
+  named(document, "setup-code-field").hidden = broughtCode || !status.setup_code_required;
   showView(status.setup_done ? "sign-in" : "setup");
 }
 
@@ -55,6 +82,13 @@ export function signInAgain() {
     }, { once: true });
   });
   return again;
+}
+
+/** Close that question where another tab has answered it; tell whether it stood here. */
+export function isSignedInAgain() {
+  if (!again) return false;
+  dialog("sign-in-again").close();
+  return true;
 }
 
 /** Wire the dialog of signInAgain; it closes only when the reader is in. @param {() => void} entered */

@@ -1,6 +1,8 @@
 /** Owns the one way to the server: every request, its errors, and what happens when the session has ended. */
 
 import { language } from "./language.js";
+import { placed } from "./place.js";
+import { keepSecret, pageSecret } from "./secret.js";
 
 /**
  * @typedef {object} Account
@@ -34,12 +36,13 @@ import { language } from "./language.js";
 
 /** The server's refusal: a sentence, a remedy, and the field it is about. */
 export class Refused extends Error {
-  /** @param {number} status @param {{error?: string, hint?: string, field?: string}} answer @param {number} retryAfter seconds, 0 for unknown */
+  /** @param {number} status @param {{error?: string, hint?: string, field?: string, step_up?: boolean}} answer @param {number} retryAfter seconds, 0 for unknown */
   constructor(status, answer, retryAfter) {
     super(answer.error || `HTTP ${status}`);
     this.status = status;
     this.hint = answer.hint ?? "";
     this.field = answer.field ?? "";
+    this.stepUp = answer.step_up === true;
     this.retryAfter = retryAfter;
   }
 }
@@ -51,38 +54,59 @@ export class ServerAway extends Error {}
 let signInAgain = () => Promise.reject(new Error("nobody can sign in"));
 /** @type {() => void} */
 let noticeAway = () => {};
+/** @type {() => Promise<boolean>} */
+let proveAgain = () => Promise.resolve(false);
+/** @type {(seconds: number) => void} */
+let noteUnlocked = () => {};
 
-/** Register what signs the reader in over the page, and what is told when the server does not answer. @param {{signIn: () => Promise<void>, away: () => void}} handlers */
+/**
+ * Register what signs the reader in over the page, what asks for a fresh proof (and tells whether it was given), what is
+ * told for how long that is good, and what is told when the server does not answer.
+ * @param {{signIn: () => Promise<void>, prove: () => Promise<boolean>, unlocked: (seconds: number) => void, away: () => void}} handlers
+ */
 export function handleWith(handlers) {
   signInAgain = handlers.signIn;
+  proveAgain = handlers.prove;
+  noteUnlocked = handlers.unlocked;
   noticeAway = handlers.away;
 }
 
 /**
  * Send one request and return its answer, parsed when it is JSON, as text otherwise.
- * An ended session asks for the password and then sends the request again. Throws Refused, ServerAway.
- * @param {string} method @param {string} path @param {unknown} [body] @param {{asks?: boolean}} [options] asks: whether a 401 may open the sign-in
+ * An ended session asks for the password and then sends the request again; so does what wants a fresh proof. Throws Refused, ServerAway.
+ * @param {string} method @param {string} path @param {unknown} [body] @param {{asks?: boolean, proves?: boolean}} [options] asks: whether a 401 may open the sign-in; proves: whether a step-up may be asked for
  * @returns {Promise<any>}
  */
 export async function request(method, path, body, options = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", "X-Language": language() };
+  const secret = pageSecret();
+  if (secret) headers["X-Page-Secret"] = secret;
   const file = body instanceof Blob;
   if (body !== undefined) headers["Content-Type"] = file ? body.type : "application/json";
   const response = await answered(path, { method, headers, body: body === undefined ? undefined : file ? body : JSON.stringify(body) });
   const answer = await content(response);
-  if (response.ok) return answer;
+  if (response.ok) return received(answer);
   if (response.status === 401 && options.asks !== false) {
     await signInAgain();
-    return request(method, path, body, { asks: false });
+    return request(method, path, body, { ...options, asks: false });
   }
-  throw new Refused(response.status, typeof answer === "object" && answer ? answer : {}, Number(response.headers.get("Retry-After")) || 0);
+  const refused = new Refused(response.status, typeof answer === "object" && answer ? answer : {}, Number(response.headers.get("Retry-After")) || 0);
+  if (refused.stepUp && options.proves !== false && (await proveAgain())) return request(method, path, body, { ...options, proves: false });
+  throw refused;
+}
+
+/** Keep what an answer tells of the session, whichever route it came from. @param {any} answer */
+function received(answer) {
+  if (typeof answer?.page_secret === "string") keepSecret(answer.page_secret);
+  if (typeof answer?.unlocked_seconds === "number") noteUnlocked(answer.unlocked_seconds);
+  return answer;
 }
 
 /** @param {string} path @param {RequestInit} options */
 async function answered(path, options) {
   try {
-    return await fetch(path, { credentials: "same-origin", cache: path.startsWith("/api/") ? "no-store" : "no-cache", ...options });
+    return await fetch(placed(path), { credentials: "same-origin", cache: path.startsWith("/api/") ? "no-store" : "no-cache", ...options });
   } catch (error) {
     noticeAway();
     throw new ServerAway("the server does not answer", { cause: error });
@@ -107,6 +131,7 @@ export const setUp = (password, setupCode) =>
   request("POST", "/api/auth/setup", setupCode ? { password, setup_code: setupCode } : { password }, { asks: false });
 /** @param {string} password */
 export const signIn = (password) => request("POST", "/api/auth/login", { password }, { asks: false });
+export const lock = () => request("POST", "/api/auth/lock", {});
 export const signOut = () => request("POST", "/api/auth/logout", {}, { asks: false });
 /** @returns {Promise<Account[]>} */
 export const listAccounts = () => request("GET", "/api/accounts");

@@ -3,6 +3,8 @@
 import { authStatus } from "./api.js";
 import { named, setText } from "./elements.js";
 import { duration, t } from "./messages.js";
+import { base, placed } from "./place.js";
+import { pageSecret } from "./secret.js";
 import { say } from "./toasts.js";
 
 /**
@@ -49,8 +51,20 @@ export async function connect(vendor, changed, signIn) {
     return;
   }
   clearInterval(polling);
-  const { io } = await import(`${vendor}socket.io.js`);
-  socket = /** @type {Socket} */ (io({ transports: ["websocket"], reconnection: false }));
+  const { io } = await import(placed(`${vendor}socket.io.js`));
+  socket = /** @type {Socket} */ (io({
+    path: `${base}socket.io/`,
+    transports: ["websocket", "polling"],
+    tryAllTransports: true,
+    reconnection: false,
+    // Both ask anew each time: after a sign-in the secret is another one.
+    auth: (/** @type {(shown: object) => void} */ show) => show({ page_secret: pageSecret() }),
+    extraHeaders: {
+      get "X-Page-Secret"() {
+        return pageSecret();
+      },
+    },
+  }));
   socket.on("connect", () => {
     back();
     changed();
@@ -59,7 +73,11 @@ export async function connect(vendor, changed, signIn) {
   socket.on("disconnect", (/** @type {string} */ reason) => {
     if (reason !== "io client disconnect") void lost();
   });
-  socket.on("connect_error", () => void lost());
+  socket.on("connect_error", () => {
+    // Refused with the cookie of its handshake, which no later secret fits: the next try needs a connection of its own.
+    socket?.disconnect();
+    void lost();
+  });
   for (const tell of waiting) tell(socket);
 }
 

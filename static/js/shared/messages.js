@@ -86,5 +86,8 @@ export function ago(milliseconds) {
 /** @param {number} moment epoch milliseconds */
 export const dateTime = (moment) => new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(moment);
 
+/** @param {number} moment epoch milliseconds */
+export const clock = (moment) => new Intl.DateTimeFormat(language(), { timeStyle: "short" }).format(moment);
+
 /** @param {string[]} names */
 export const list = (names) => new Intl.ListFormat(language()).format(names);

@@ -1,5 +1,7 @@
 /** Owns loading the terminal emulator, when the first terminal is opened and not before. */
 
+import { placed } from "../shared/place.js";
+
 /**
  * @typedef {{
  *   Terminal: typeof import("@xterm/xterm").Terminal,
@@ -27,20 +29,20 @@ export function loadLibraries(vendor) {
 async function load(vendor) {
   const style = document.createElement("link");
   style.rel = "stylesheet";
-  style.href = `${vendor}xterm.css`;
+  style.href = placed(`${vendor}xterm.css`);
   document.head.append(style);
   const styled = new Promise((resolve) => {
     style.addEventListener("load", resolve);
     style.addEventListener("error", resolve);
   });
   const names = ["xterm", "addon-fit", "addon-search", "addon-web-links", "addon-unicode-graphemes"];
-  const [xterm, fit, search, links, graphemes] = await Promise.all([...names.map((name) => import(`${vendor}${name}.js`)), styled]);
+  const [xterm, fit, search, links, graphemes] = await Promise.all([...names.map((name) => import(placed(`${vendor}${name}.js`))), styled]);
   return {
     Terminal: xterm.Terminal,
     FitAddon: fit.FitAddon,
     SearchAddon: search.SearchAddon,
     WebLinksAddon: links.WebLinksAddon,
     UnicodeGraphemesAddon: graphemes.UnicodeGraphemesAddon,
-    webgl: () => import(`${vendor}addon-webgl.js`),
+    webgl: () => import(placed(`${vendor}addon-webgl.js`)),
   };
 }
