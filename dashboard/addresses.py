@@ -112,7 +112,8 @@ def _listener(place: str, port: int) -> socket.socket:
             # The other family has a socket of its own, and its visitors keep the addresses they have.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((place, port))
-        listener.listen(256)
+        # Where a flood waits to be looked at: whoever finds it full comes again a second later.
+        listener.listen(1024)
     except BaseException:
         listener.close()
         raise

@@ -50,6 +50,7 @@ _TICK_SECONDS = 0.25
 _ACCEPTED_AT_ONCE = 64
 # Nobody is given up younger than this: who asks does so in the moment he comes, if not in the same instant.
 _YOUNG_SECONDS = 0.02
+_YOUNG_TLS_SECONDS = 0.05
 _KNOWN_THREADS = 200
 _LARGEST_DRAIN = 64 * 1024
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -96,6 +97,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._running: dict[str, dict[Visit, None]] = {room: {} for room in Limits._fields[1:]}
         self._listening = False
         self._listen_again = 0.0
+        self._young = _YOUNG_TLS_SECONDS if self.app.tls else _YOUNG_SECONDS
         self._unheard = 0
         self._told = 0.0
         self._calls: deque[Callable[[], None]] = deque()
@@ -138,7 +140,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.tpool.shutdown(wait=False)
 
     def _turn(self) -> None:
-        for key, _event in self.poller.select(_TICK_SECONDS if self._listening else _YOUNG_SECONDS):
+        for key, _event in self.poller.select(_TICK_SECONDS if self._listening else self._young):
             key.data()
         now = time.monotonic()
         for visit in [visit for visit in self._outside if visit.deadline < now]:
@@ -164,7 +166,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _accept(self, listener: Any) -> None:
         for _one in range(_ACCEPTED_AT_ONCE):
-            if len(self._outside) >= self.limits.parked and not self._give_one_up(_YOUNG_SECONDS):
+            if len(self._outside) >= self.limits.parked and not self._give_one_up(self._young):
                 self._pause()
                 return
             try:
@@ -190,7 +192,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _pause(self) -> None:
         """Leave whoever comes in the system's own queue for a moment: what he says will be there when he is heard."""
         self._listen(False)
-        self._listen_again = time.monotonic() + _YOUNG_SECONDS
+        self._listen_again = time.monotonic() + self._young
 
     def _give_one_up(self, least_age: float = 0.0) -> bool:
         """Close the one connection that is missed least: the oldest of those that said least; False for none."""

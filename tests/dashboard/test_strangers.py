@@ -364,8 +364,8 @@ def test_no_packet_of_who_is_signed_in_causes_a_traceback(tmp_path: Path) -> Non
                 opened.recv()
             opened.shutdown()  # type: ignore[no-untyped-call]
         # An upgrade that ends in its midst.
-        engine_id = json.loads(server.request("GET", POLLING)[2][1:])["sid"]
         for word in ("", "2probe", "x"):
+            engine_id = json.loads(server.request("GET", POLLING)[2][1:])["sid"]
             opened = websocket.create_connection(f"{address}&sid={engine_id}", timeout=DEADLINE, suppress_origin=True)
             if word:
                 opened.send(word)

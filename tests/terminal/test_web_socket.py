@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from claude_accounts.terminal import web_socket
 from claude_accounts.terminal.web_socket import WebSocket, frame
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -215,3 +216,16 @@ def test_end_frees_whoever_waits_for_a_peer_that_does_not_read(peer: Peer) -> No
     peer.driver.abort()
     thread.join(20)
     assert not thread.is_alive()
+
+
+def test_peer_that_takes_a_little_now_and_then_is_given_up(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece it takes is in time, the whole never."""
+    monkeypatch.setattr(web_socket, "_WRITE_SECONDS", 0.0)
+    pipe = peer.driver._pipe
+    assert pipe is not None
+    whole = pipe.send
+    monkeypatch.setattr(pipe, "send", lambda data, *, wait: whole(data[:10], wait=wait))
+    with pytest.raises(TimeoutError):
+        peer.driver.send_frames([frame(BINARY, b"x" * 60_000)])
+    with pytest.raises((EOFError, ConnectionError)):
+        peer.receive()
