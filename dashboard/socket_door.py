@@ -41,11 +41,12 @@ class Caller(NamedTuple):
 
 
 class _Opening(NamedTuple):
-    """Who opened a socket, from where, when (monotonic seconds)."""
+    """Who opened a socket, from where, when (monotonic seconds), and whether it may be a browser."""
 
     caller: Caller
     place: str
     since: float
+    browser: bool
 
 
 class SocketDoor:
@@ -147,7 +148,10 @@ class SocketDoor:
 
     def _open(self, environ: WSGIEnvironment, on_open: Callable[[], None]) -> int:
         """Return 0 when a socket may open, else the status of the refusal."""
-        opening = _Opening(self._caller(environ), self._place(environ), time.monotonic())
+        caller = self._caller(environ)
+        is_half_known = caller.owner is None and caller.session != ""
+        browser = callers.is_browser(environ) or callers.page_secret(environ) != "" or is_half_known
+        opening = _Opening(caller, self._place(environ), time.monotonic(), browser)
         if opening.caller.owner is None:
             if not sign_in.is_setup_done():
                 return 401
@@ -193,8 +197,14 @@ class SocketDoor:
         return 0
 
     def _is_same(self, opening: _Opening, environ: WSGIEnvironment) -> bool:
-        """Tell whether a request comes from whoever opened the socket: knowing its id is not enough."""
+        """Tell whether a request comes from whoever opened the socket: a browser must show it, its id is not enough.
+
+        Programs' libraries send what they show with the first poll alone: from the same place, and with nothing else to
+        show and no browser's marks, the id is enough.
+        """
         caller = self._caller(environ)
+        if caller == Caller(None) and not opening.browser and not callers.is_browser(environ):
+            return self._place(environ) == opening.place
         if opening.caller.session:
             # A browser's own upgrade to a WebSocket cannot carry the second secret, which its first message proves.
             return caller.session == opening.caller.session

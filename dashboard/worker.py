@@ -49,7 +49,7 @@ _CALL_SECONDS = 20.0
 _TICK_SECONDS = 0.25
 _ACCEPTED_AT_ONCE = 64
 # Nobody is given up younger than this: who asks does so in the moment he comes, if not in the same instant.
-_YOUNG_SECONDS = 0.02
+_YOUNG_SECONDS = 0.05
 _YOUNG_TLS_SECONDS = 0.05
 _KNOWN_THREADS = 200
 _LARGEST_DRAIN = 64 * 1024

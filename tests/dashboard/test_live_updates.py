@@ -36,9 +36,14 @@ def renewed(account: db.Account, text: str, token: str) -> None:
     """Write the store as a session does that has renewed the login."""
     whole = json.loads(text)
     whole["claudeAiOauth"] |= {"accessToken": f"sk-ant-oat01-{token}", "refreshToken": f"sk-ant-ort01-{token}"}
-    fresh = store(account).with_name("fresh")
-    fresh.write_text(json.dumps(whole))
-    fresh.replace(store(account))
+    replace(store(account), json.dumps(whole))
+
+
+def replace(path: Path, text: str) -> None:
+    """Write as programs do: what is read is never a half."""
+    fresh = path.with_name("fresh")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def held(account: db.Account) -> str:
@@ -62,9 +67,9 @@ def test_open_page_takes_over_what_sessions_renew_and_tells_a_trouble_once(
         wait_until(lambda: held(account) == "sk-ant-ort01-before-the-page")
         renewed(account, text, "under-the-page")
         wait_until(lambda: held(account) == "sk-ant-ort01-under-the-page")
-        store(account).write_text("{")
+        replace(store(account), "{")
         wait_until(warned)
-        store(account).write_text("{ ")
+        replace(store(account), "{ ")
         # A second account is taken over by a look that meets the trouble again.
         second = db.set_durable(
             db.add_account("second", db.OAUTH, access_token="sk-ant-oat01-2", refresh_token="sk-ant-ort01-2").id, True

@@ -87,8 +87,10 @@ def test_page_names_no_other_host() -> None:
         assert addresses == [], path.name
 
 
-def test_only_tastes_are_kept_in_the_browser() -> None:
-    assert [path.name for path in SCRIPTS if "localStorage" in path.read_text()] == ["first_paint.js", "kept.js"]
+def test_only_tastes_and_the_half_of_a_session_are_kept_in_the_browser() -> None:
+    """HDR-14: no token; the page's secret opens nothing without the cookie, which no script can read."""
+    keepers = sorted(path.name for path in SCRIPTS if "localStorage" in path.read_text())
+    assert keepers == ["first_paint.js", "kept.js", "secret.js", "unlocked.js"]
     assert [path.name for path in SCRIPTS if "sessionStorage" in path.read_text()] == []
 
 
@@ -110,7 +112,7 @@ def test_colours_are_named_in_one_file() -> None:
 
 def test_each_file_says_first_what_it_owns() -> None:
     for path in [*SCRIPTS, *STYLES]:
-        assert path.read_text().lstrip("/* ").startswith("Owns "), path.name
+        assert path.read_text().lstrip("/* \n").startswith("Owns "), path.name
 
 
 def test_first_view_weighs_less_than_100_kb_compressed() -> None:
