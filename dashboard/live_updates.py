@@ -44,7 +44,7 @@ class LiveUpdates:
         self._sessions: list[tuple[int, int]] = []
         self._stores = ""
         self._taking_over: threading.Thread | None = None
-        self._told: set[str] = set()
+        self._told: dict[str, set[str]] = {}
 
     def opened(self, sid: str, owner: str) -> None:
         """Note a signed-in socket: `owner` is the hash of its session, or "" for the API token."""
@@ -134,18 +134,25 @@ class LiveUpdates:
             self._taking_over.start()
 
     def _bring_in_step(self) -> None:
-        behind: list[db.Behind] = []
         try:
             behind = db.bring_all_in_step()
-            told = {each.told() for each in behind}
         except StorageFailed as error:
-            told = {error.message}
-        for text in sorted(told - self._told):
-            warn(text)
-        self._told = told
+            self._tell("", error.message)
+            return
+        # A trouble is told once, until its account is well again, whatever else is wrong with it in between.
+        names = {each.name for each in behind}
+        self._told = {name: texts for name, texts in self._told.items() if name in names}
+        for each in behind:
+            self._tell(each.name, each.told())
         if any(isinstance(each.error, StoreBusy) for each in behind):
             # A session holds its store while it renews the login, and writes before it lets go.
             self._stores = ""
+
+    def _tell(self, name: str, text: str) -> None:
+        texts = self._told.setdefault(name, set())
+        if text not in texts:
+            texts.add(text)
+            warn(text)
 
     def _forget_closed(self) -> None:
         # The event of a closing socket belongs to the terminals, and there is room for one handler only.
