@@ -35,6 +35,7 @@ FAMILIES = {
     "backup": ("export", "import"),
     "doctor": ("doctor",),
     "serve": ("serve",),
+    "dashboard": ("dashboard",),
 }
 # What follows the account's name belongs to the program that is started, whatever it looks like.
 _PASSES_ARGUMENTS_ON = ("launch", "run", "exec")

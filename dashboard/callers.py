@@ -73,7 +73,7 @@ def is_same_user(environ: WSGIEnvironment) -> bool:
     if not is_local(environ) or _peer_owner(environ) != os.geteuid():
         return False
     # In a container, what its root hands in from outside looks like its root's own.
-    return not (os.geteuid() == 0 and os.environ.get(CONTAINER_VARIABLE))
+    return _is_in_process(environ) or not (os.geteuid() == 0 and os.environ.get(CONTAINER_VARIABLE))
 
 
 def is_another_user(environ: WSGIEnvironment) -> bool:
@@ -85,9 +85,12 @@ def _peer_owner(environ: WSGIEnvironment) -> int | None:
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
     if connection is not None:
         return peer.owner(connection)
-    # Every server names itself or its peer's port; a client within our own process has neither.
-    is_in_process = "SERVER_SOFTWARE" not in environ and "REMOTE_PORT" not in environ
-    return os.geteuid() if is_in_process else None
+    return os.geteuid() if _is_in_process(environ) else None
+
+
+def _is_in_process(environ: WSGIEnvironment) -> bool:
+    """Tell whether a client within our own process asks: every server names itself or its peer's port."""
+    return not any(name in environ for name in ("gunicorn.socket", "werkzeug.socket", "SERVER_SOFTWARE", "REMOTE_PORT"))
 
 
 def _has_fetch_marks(environ: WSGIEnvironment) -> bool:

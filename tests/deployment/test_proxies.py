@@ -220,26 +220,28 @@ def _setup_code(server: Running) -> str:
     return found[0]
 
 
-def _set_up(proxy: Proxy) -> dict[str, str]:
+def _set_up(proxy: Proxy, prefix: str = "", **own_page: str) -> tuple[str, dict[str, str]]:
+    """Choose the password as a page does; return the cookie as it was set, and what each request shows from then on."""
     body = {"password": PASSWORD, "setup_code": _setup_code(proxy.server)}
-    status, headers, _body = proxy.request("POST", "/api/auth/setup", body, Origin=f"https://{NAME}")
-    assert status == 201
-    return headers
+    own_page = {"Origin": f"https://{NAME}"} | own_page
+    status, headers, told = proxy.request("POST", f"{prefix}/api/auth/setup", body, **own_page)
+    assert status == 201, told
+    cookie = headers["Set-Cookie"]
+    return cookie, {"Cookie": cookie.partition(";")[0], "X_Page_Secret": told["page_secret"]} | own_page
 
 
 def test_sign_in_through_the_proxy(proxy: Proxy) -> None:
     """NET-03, AUT-20: a visitor of the proxy is no local one, and its cookie is for HTTPS only."""
     assert proxy.request("POST", "/api/auth/setup", {"password": PASSWORD}, Origin=f"https://{NAME}")[0] == 403
-    cookie = _set_up(proxy)["Set-Cookie"]
+    cookie, shown = _set_up(proxy)
     assert "Secure" in cookie.split("; ") and "HttpOnly" in cookie.split("; ")
-    session = cookie.partition(";")[0]
-    assert proxy.request("GET", "/api/accounts", Cookie=session)[0] == 200
+    assert proxy.request("GET", "/api/accounts", **shown)[0] == 200
     new = {"name": "work", "auth_type": "api_key", "api_key": API_KEY}
-    assert proxy.request("POST", "/api/accounts", new, Cookie=session, Origin="https://evil.example")[0] == 403
-    assert proxy.request("POST", "/api/accounts", new, Cookie=session, Origin=f"https://{NAME}")[0] == 201
+    assert proxy.request("POST", "/api/accounts", new, **shown | {"Origin": "https://evil.example"})[0] == 403
+    assert proxy.request("POST", "/api/accounts", new, **shown)[0] == 201
     large = b"[" + b" " * 2_000_000
-    assert proxy.request("POST", "/api/import", large, Cookie=session, Origin=f"https://{NAME}")[0] == 400
-    sessions = proxy.request("GET", "/api/auth/sessions", Cookie=session)[2]
+    assert proxy.request("POST", "/api/import", large, **shown)[0] == 400
+    sessions = proxy.request("GET", "/api/auth/sessions", **shown)[2]
     assert [found["address"] for found in sessions] == ["127.0.0.1"]
 
 
@@ -310,12 +312,9 @@ def _open_a_terminal(
     proxy: Proxy, browser: Browser, prefix: str = "", own_page: dict[str, str] | None = None
 ) -> tuple[list[str], Any, list[str]]:
     """Sign in, type into a terminal and read; return the sockets' addresses, the cookie, and what was asked for."""
-    body = {"password": PASSWORD, "setup_code": _setup_code(proxy.server)}
-    own_page = {"Origin": f"https://{NAME}"} | (own_page or {})
-    headers = proxy.request("POST", f"{prefix}/api/auth/setup", body, **own_page)[1]
-    session = headers["Set-Cookie"].partition(";")[0]
+    shown = _set_up(proxy, prefix, **(own_page or {}))[1]
     new = {"name": "work", "auth_type": "api_key", "api_key": API_KEY}
-    assert proxy.request("POST", f"{prefix}/api/accounts", new, Cookie=session, **own_page)[0] == 201
+    assert proxy.request("POST", f"{prefix}/api/accounts", new, **shown)[0] == 201
     there = f"--host-resolver-rules=MAP {NAME} 127.0.0.1:{proxy.https_port}"
     options = [*CHROMIUM_OPTIONS, there, "--ignore-certificate-errors"]
     with closing(browser.browser_type.launch(executable_path=CHROMIUM, args=options)) as visitor:
