@@ -8,12 +8,12 @@ set -euo pipefail
 
 # An empty or relative entry of PATH would start what lies in the current folder.
 absolute_path() {
-    local entry kept= IFS=:
+    local entry kept='' IFS=:
     set -f
     for entry in $PATH; do
         case $entry in
             /*) kept=$kept:$entry ;;
-            '~/'*) kept=$kept:${HOME:-/nowhere}/${entry#'~/'} ;;
+            [~]/*) kept=$kept:${HOME:-/nowhere}/${entry#[~]/} ;;
         esac
     done
     set +f
