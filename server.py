@@ -18,7 +18,6 @@ if not __package__:
 import logging
 import os
 
-import engineio.payload  # type: ignore[import-untyped]
 import flask_socketio
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import NotFound
@@ -40,9 +39,6 @@ from .terminal import events as terminal_events
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 log = logging.getLogger("claude_accounts.requests")
-# Where no WebSocket gets through, a fast typist's keys arrive many in one request; the library drops more than 16
-# without a word. The size of the request is bounded all the same.
-engineio.payload.Payload.max_decode_packets = 1000
 
 
 def create_app(config: Config | None = None) -> Flask:

@@ -9,10 +9,14 @@ import base64
 import re
 from typing import Any
 
+from engineio.payload import Payload  # type: ignore[import-untyped]
+
 # A message is Socket.IO's, which begins with a digit; every other type has a word at most.
 _ENGINE_PACKET = re.compile(r"4[0-6].*|[0-356][a-z]{0,16}", re.DOTALL)
 _POLLED_TYPES = frozenset("134b")
-_MOST_PACKETS = 16
+# Where no WebSocket gets through, a fast typist's keys arrive many in one request; the library takes 16. The size of
+# the request is bounded all the same.
+_MOST_PACKETS = Payload.max_decode_packets = 1000
 _MOST_ATTACHMENTS = 10
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
 # Events of the library's own; no client sends them.

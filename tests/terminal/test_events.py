@@ -500,6 +500,18 @@ def test_client_that_starts_by_polling_sees_everything(program_folder: Path, ser
             client.close()
 
 
+def test_many_keys_in_one_poll_all_arrive(program_folder: Path, server: Server, account: str) -> None:
+    """Where no WebSocket gets through, what was typed while a request was under way is sent in the next one."""
+    fake_claude(program_folder, "stty -echo; echo ready; read line; echo ${#line} came; sleep 100")
+    client = Client(server, transports=["polling"])
+    client.start(account)
+    client.wait_for_output("ready")
+    for _key in range(300):
+        client.emit("terminal_input", {"data": "k"})
+    client.emit("terminal_input", {"data": "\r"})
+    client.wait_for_output("300 came")
+
+
 def test_stalled_client_costs_no_memory_and_holds_up_nobody_for_long(
     program_folder: Path, server: Server, account: str
 ) -> None:
