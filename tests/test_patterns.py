@@ -8,6 +8,7 @@ anew at each place of such a stretch.
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from itertools import product
@@ -21,7 +22,7 @@ try:
 except ImportError:
     import sre_parse as parser
 
-SOURCES = [path for path in PROJECT.glob("*/**/*.py") if path.parts[len(PROJECT.parts)] not in ("tests", "benchmarks")]
+SOURCES = [path for path in PROJECT.glob("**/*.py") if path.parts[len(PROJECT.parts)] not in ("tests", "benchmarks")]
 SOURCES = [path for path in SOURCES if not path.parts[len(PROJECT.parts)].startswith((".", "node_modules", "assets"))]
 EVERYTHING = frozenset(range(256))
 MANY = 1000
@@ -140,14 +141,16 @@ def used() -> Iterator[tuple[str, str | bytes, int, bool]]:
     """Give place, pattern, flags and whether it searches, for each pattern of the source that is written out."""
     for path in SOURCES:
         text = path.read_text()
+        module = ".".join(("claude_accounts", *path.relative_to(PROJECT).with_suffix("").parts))
+        names = vars(importlib.import_module(module)) if "re." in text else {}
         for node in ast.walk(ast.parse(text)):
             if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re.") and node.args):
                 continue
             method = ast.unparse(node.func).removeprefix("re.")
             try:
-                pattern = eval(ast.unparse(node.args[0]), NAMES)  # noqa: S307 - our own source
+                pattern = eval(ast.unparse(node.args[0]), names)  # noqa: S307 - our own source
             except NameError as error:
-                raise AssertionError(f"{path}: give NAMES a value for {error.name}") from error
+                raise AssertionError(f"{path}: {error.name} is no name of the module") from error
             given = [ast.unparse(value) for value in (*node.args[1:], *(word.value for word in node.keywords))]
             flags = sum(getattr(re, word.removeprefix("re.")) for word in given if re.fullmatch(r"re\.[A-Z]+", word))
             if method == "compile":
@@ -160,8 +163,6 @@ def used() -> Iterator[tuple[str, str | bytes, int, bool]]:
                 yield where, pattern, flags, any(name not in ("match", "fullmatch") for name in methods)
 
 
-NAMES: dict[str, Any] = {"re": re, "os": __import__("os"), "_OUR_FOLDER": "/opt/claude-accounts"}
-NAMES |= {"_SESSION": "session", "_JOB": "job", "_UNFINISHED": ".tmp"}
 FOUND = list(used())
 
 
