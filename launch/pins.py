@@ -29,6 +29,9 @@ _NAME = re.compile(rf"(?P<kind>{_SESSION}|{_JOB})\.[0-9a-f]{{16}}\.json(?P<unfin
 # A job's first mention comes a moment after the program that started it has ended; a file may get its lock a moment
 # after it was made.
 _YOUNG_SECONDS = 60.0
+# Here earlier versions kept merged `--settings`; no session of then is still this old.
+_EARLIER_FOLDER = "settings"
+_EARLIER_SECONDS = 30 * 86_400.0
 
 
 class Pin(NamedTuple):
@@ -88,6 +91,22 @@ def sweep(config_folder: str) -> None:
         if path not in needed and _is_abandoned(path, spare_young):
             with suppress(FileNotFoundError):
                 os.unlink(path)
+    _sweep_earlier(config_folder)
+
+
+def _sweep_earlier(config_folder: str) -> None:
+    """Remove what earlier versions left, and their folder with the last of it."""
+    folder = os.path.join(data_folder(), _EARLIER_FOLDER)
+    try:
+        paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+    except OSError:
+        return
+    needed = {job.settings for job in jobs.listed(config_folder)}
+    with suppress(OSError):
+        for path in paths:
+            if path not in needed and time.time() - os.lstat(path).st_mtime > _EARLIER_SECONDS:
+                os.unlink(path)
+        os.rmdir(folder)
 
 
 def _files() -> Iterator[tuple[str, bool]]:

@@ -18,6 +18,7 @@ from conftest import Cli, command_line, write_program
 from claude_accounts import db
 from claude_accounts.claude.program import Launch
 from claude_accounts.launch import pins
+from claude_accounts.system.folders import data_folder
 
 SECRET = "sk-ant-api03-" + "s" * 60
 PLANNED = Launch("/bin/true", ["claude", "-p"], {}, [], pin=json.dumps({"env": {"ANTHROPIC_API_KEY": SECRET}}))
@@ -135,3 +136,18 @@ def test_nothing_is_left_of_sessions_that_were_killed(
     left = [path for folder in own for path in Path(folder).glob("*")]
     assert left == []
     assert not any(SECRET.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+
+def test_merged_settings_of_earlier_versions_go_with_their_sessions(home: Path) -> None:
+    """They may hold a secret of the user's own `--settings`, and nothing else looks at them."""
+    folder = Path(data_folder()) / "settings"
+    folder.mkdir(parents=True)
+    old, young = folder / f"{'a' * 32}.json", folder / f"{'b' * 32}.json"
+    for path in (old, young):
+        path.write_text("{}")
+    os.utime(old, (0, time.time() - 31 * 86_400))
+    pins.sweep(str(home / ".claude"))
+    assert list(folder.iterdir()) == [young]
+    os.utime(young, (0, time.time() - 31 * 86_400))
+    pins.sweep(str(home / ".claude"))
+    assert not folder.exists()
