@@ -13,6 +13,7 @@ from contextvars import ContextVar
 
 VERSION = "0.1.0"
 LANGUAGES = ("en", "fr")
+_SPACES = "\t\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 
 _chosen: ContextVar[str] = ContextVar("language", default="")
 _catalogues: dict[str, dict[str, str]] = {"en": {}}
@@ -94,13 +95,21 @@ def plural(one: str, many: str, count: int, **values: object) -> str:
 
 
 def say(text: str) -> None:
-    """Print talk, as opposed to product, on standard error."""
-    print(text, file=sys.stderr)
+    """Print talk, as opposed to product, on standard error; nothing in it drives the terminal."""
+    lines = text if text.isascii() and text.isprintable() else "\n".join(map(_harmless, text.split("\n")))
+    print(lines, file=sys.stderr)
 
 
 def warn(text: str) -> None:
     """Print one warning line on standard error."""
     say(_("claude-accounts: warning: {text}", text=text))
+
+
+def _harmless(line: str) -> str:
+    """Return a line of ours as it is (French sets narrow spaces), but for what a damaged store may have put into it."""
+    return "".join(
+        character if character.isprintable() or character in _SPACES else printable(character) for character in line
+    )
 
 
 def printable(text: str) -> str:

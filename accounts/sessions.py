@@ -15,6 +15,8 @@ from ..system import programs
 from . import process_place, rows as account_rows, storage
 
 SHELL, WEB, BACKGROUND = "shell", "web", "background"
+# Who starts work waits no longer for what is only noted.
+_PATIENCE_SECONDS = 1.0
 _RECORD = """
 INSERT OR REPLACE INTO running_sessions
     (pid, process_started, account_id, folder, since, origin, token_ends, namespace, pin, config_folder)
@@ -45,7 +47,7 @@ class Session(NamedTuple):
 def stamp(account_id: str) -> None:
     """Note that the account's credential has been given out now."""
     try:
-        with storage.writing(durable=False) as connection:
+        with storage.writing(durable=False, patience=_PATIENCE_SECONDS) as connection:
             _stamp(connection, account_id)
     except StorageFailed as error:
         # A full disk is no reason to keep somebody from working; it is one to be told.
@@ -64,7 +66,7 @@ def record(
     process = (pid, process_mark(pid), stored.id, path, now, origin, token_ends, process_place.here())
     values = (*process, storage.kept(pin), storage.kept(config_folder))
     try:
-        with storage.writing(durable=False, secrets=False) as connection:
+        with storage.writing(durable=False, secrets=False, patience=_PATIENCE_SECONDS) as connection:
             _stamp(connection, stored.id)
             rows = connection.execute("SELECT * FROM running_sessions").fetchall()
             gone = [(row["pid"], row["process_started"]) for row in rows if not _places(row)]

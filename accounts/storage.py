@@ -206,16 +206,19 @@ def reading() -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def writing(*, durable: bool = True, secrets: bool = True) -> Iterator[sqlite3.Connection]:
+def writing(
+    *, durable: bool = True, secrets: bool = True, patience: float | None = None
+) -> Iterator[sqlite3.Connection]:
     """Open the database for one transaction: committed when the block ends, rolled back when it raises.
 
     With `durable` the commit is on the disk before the block is left; without, a power loss may forget it (never more
-    than that). Without `secrets` nothing is encrypted, and so the key need not be proven. Raises StorageFailed; lets
-    sqlite3.IntegrityError through, which belongs to whoever knows the rule.
+    than that). Without `secrets` nothing is encrypted, and so the key need not be proven. Who else writes is waited for
+    as many seconds as there is `patience`. Raises StorageFailed; lets sqlite3.IntegrityError through, which belongs to
+    whoever knows the rule.
     """
     make_private_folder(data_folder())
     _create_empty_database()
-    with _connection(database_path()) as connection:
+    with _connection(database_path(), patience) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
@@ -299,9 +302,10 @@ def told(value: str | bytes) -> str:
 
 
 @contextmanager
-def _connection(path: str) -> Iterator[sqlite3.Connection]:
+def _connection(path: str, patience: float | None = None) -> Iterator[sqlite3.Connection]:
+    seconds = _BUSY_SECONDS if patience is None else patience
     try:
-        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(path, timeout=seconds, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
             if path != ":memory:":
                 _tighten()

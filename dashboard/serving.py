@@ -24,12 +24,12 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from ..install.rc_files import CONTAINER_VARIABLE
 from ..messages import AccountsError, InvalidInput, StorageFailed, _, printable, say, warn
-from ..system import programs
+from ..system import limits, programs
 from ..terminal import images, survivors
 from . import addresses, browser_libs, self_signed, sign_in
 from .api import Config, live_updates, stop_terminals
 from .bounded_log import Bounded
-from .worker import Timed, Worker, raise_descriptor_limit
+from .worker import Timed, Worker
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -62,7 +62,8 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     # Python's own way to a browser looks for programs too.
     os.environ.update(programs.handed_on(os.environ))
     _check_certificate(options)
-    raise_descriptor_limit()
+    limits.keep_memory_private()
+    limits.raise_descriptor_limit()
     listeners = _listen(options)
     port = listeners[0].getsockname()[1]
     fingerprint = ""

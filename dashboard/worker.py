@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import resource
 import socket
-import sys
 import threading
 import time
 from collections import Counter, deque
@@ -72,19 +71,6 @@ class Limits(NamedTuple):
         spare = max(0, descriptors - 40)
         few = max(2, min(32, spare // 12))
         return cls(max(12, min(100, spare // 4)), _KNOWN_THREADS, few, max(4, min(36, spare // 8)), few)
-
-
-def raise_descriptor_limit() -> None:
-    """Let this process have as many open files as the system allows it without asking anybody."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS names no number and takes none above this one.
-    wanted = 10240 if sys.platform == "darwin" and hard == resource.RLIM_INFINITY else hard
-    if soft != wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):
-            # Then it stays as it is: everything is counted from what there is.
-            return
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]

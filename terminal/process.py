@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from ..messages import AccountsError, _, printable
-from ..system import programs
+from ..system import limits, programs
 from .replay import CAPACITY, Replay
 from .signals import Attention, SignalReader
 
@@ -244,7 +244,7 @@ def _spawn(
     behind. It cannot change folder: a shell does that and becomes the program. The session gets its terminal by
     opening one, having none.
     """
-    arguments = ["sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", cwd, program, *argv[1:]]
+    arguments = ["sh", "-c", f'{limits.lowered_again()}cd -- "$1" && shift && exec "$@"', "sh", cwd, program, *argv[1:]]
     return os.posix_spawn(
         "/bin/sh",
         arguments,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import string
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from conftest import PROJECT, Cli
 from hypothesis import given, strategies as st
 
 from claude_accounts import messages
-from claude_accounts.messages import _, plural, printable, use_language
+from claude_accounts.messages import _, plural, printable, say, use_language
 
 ROOMS = [path.parent for path in sorted(PROJECT.glob("*/__init__.py"))]
 SOURCES = [*sorted(PROJECT.glob("*.py")), *(path for room in ROOMS for path in sorted(room.rglob("*.py")))]
@@ -114,6 +116,13 @@ def test_foreign_text_drives_no_terminal(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert printable(shown) == shown
+
+
+@given(st.text())
+def test_nothing_that_is_said_drives_a_terminal(text: str) -> None:
+    with redirect_stderr(io.StringIO()) as told:
+        say(text)
+    assert all(character.isprintable() or character in "\n\t\u00a0\u202f" for character in told.getvalue())
 
 
 def test_a_text_without_a_translation_stays_english(tmp_path: Path) -> None:

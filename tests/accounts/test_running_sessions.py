@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -412,3 +413,34 @@ def test_bindings_go_with_their_account_and_follow_its_name(cli: Cli, project: P
 
 def test_unbinding_inside_a_bound_folder_names_the_bound_one(cli: Cli, project: Path) -> None:
     assert_fails_cleanly(cli("unbind", str(project)), "is not bound", f"claude-accounts unbind {project.parent}")
+
+
+def test_a_busy_database_keeps_nobody_from_working(
+    work: db.Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another program holds the write lock for as long as this takes: only the note is left out, and that is told."""
+    monkeypatch.setattr(storage, "_BUSY_SECONDS", 86_400.0)
+    with closing(sqlite3.connect(storage.database_path(), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        stored = account_rows.reread(work.id)
+        running_sessions.record(stored, os.getpid(), os.getcwd(), "shell")
+        running_sessions.stamp(work.id)
+    assert capsys.readouterr().err.count("claude-accounts: warning: ") == 2
+    running_sessions.record(stored, os.getpid(), os.getcwd(), "shell")
+    assert [session.pid for session in running_sessions.listed()] == [os.getpid()]
+
+
+def test_names_of_a_damaged_database_drive_no_terminal(cli: Cli, work: db.Account) -> None:
+    name = "wo\x1b]0;owned\x07\u202erk"
+    with storage.writing() as connection:
+        connection.execute("UPDATE accounts SET name = ?", (name,))
+    for arguments in (
+        ["login", name],
+        ["update", name, "--key", "-"],
+        ["launch", name],
+        ["launch", "wo"],
+        ["remove", name],
+    ):
+        told = cli(*arguments, stdin=KEY).stderr
+        assert "owned" in told, arguments
+        assert not set(told) & set("\x1b\x07\u202e"), arguments
