@@ -437,7 +437,6 @@ def test_names_of_a_damaged_database_drive_no_terminal(cli: Cli, work: db.Accoun
     for arguments in (
         ["login", name],
         ["update", name, "--key", "-"],
-        ["launch", name],
         ["launch", "wo"],
         ["remove", name],
     ):
