@@ -434,12 +434,7 @@ def test_names_of_a_damaged_database_drive_no_terminal(cli: Cli, work: db.Accoun
     name = "wo\x1b]0;owned\x07\u202erk"
     with storage.writing() as connection:
         connection.execute("UPDATE accounts SET name = ?", (name,))
-    for arguments in (
-        ["login", name],
-        ["update", name, "--key", "-"],
-        ["launch", "wo"],
-        ["remove", name],
-    ):
+    for arguments in (["login", name], ["update", name, "--key", "-"], ["remove", name]):
         told = cli(*arguments, stdin=KEY).stderr
         assert "owned" in told, arguments
         assert not set(told) & set("\x1b\x07\u202e"), arguments
