@@ -8,14 +8,18 @@ import { dateTime, onLanguage, t } from "../shared/messages.js";
 import { complain } from "../shared/toasts.js";
 
 /** @typedef {import("../shared/api.js").Happening} Happening */
+/** @typedef {import("../shared/api.js").Session} Session */
 
 const PAGE = 50;
 /** Every event that the reader may ask for; what a newer server tells besides is shown under its own name. */
 const EVENTS = [
-  "set-up", "signed-in", "sign-in-failed", "signed-out", "cookie-without-secret", "token-used", "password-changed",
-  "factor-added", "factor-removed", "recovery-codes-made", "token-added", "token-revoked", "revealed", "exported",
-  "imported", "deleted",
+  "set-up", "set-up-failed", "sign-in", "sign-in-failed", "sign-in-blocked", "strangers-many", "proof-failed",
+  "cookie-without-secret", "sign-out", "session-ended", "sign-out-everywhere", "password-changed", "password-reset",
+  "factor-added", "factor-removed", "factors-reset", "recovery-codes-made", "recovery-code-used", "token-added",
+  "token-rotated", "token-revoked", "token-used", "token-refused", "reveal", "export", "import", "account-removed",
 ];
+/** Those that tell by what somebody proved, or failed to prove, who he is. */
+const OF_PROOFS = new Set(["sign-in", "sign-in-failed", "proof-failed", "factor-added", "factor-removed"]);
 const element = dialog("journal");
 const list = named(element, "happenings");
 const more = named(element, "journal-more");
@@ -24,10 +28,17 @@ const filter = named(element, "journal-event", HTMLSelectElement);
 let shown = [];
 // An answer that comes after another event was chosen is of no use.
 let asked = 0;
+/** The signed-in browsers and programs, by which the journal's actors are known. @type {Session[]} */
+let sessions = [];
 
 export function openJournal() {
   filter.value = "";
+  sessions = [];
   openDialog("journal");
+  void request("GET", "/api/auth/sessions").then((found) => {
+    sessions = found;
+    list.replaceChildren(...shown.map(line));
+  }, complain);
   void begin();
 }
 
@@ -86,7 +97,7 @@ function line(happening) {
   const when = /** @type {HTMLTimeElement} */ (named(made, "happening-when"));
   when.textContent = dateTime(happening.at);
   when.dateTime = new Date(happening.at).toISOString();
-  named(made, "happening-more").textContent = [happening.account, detail(happening.detail)].filter(Boolean).join(" · ");
+  named(made, "happening-more").textContent = [happening.account, detail(happening)].filter(Boolean).join(" · ");
   named(made, "happening-who").textContent = [who(happening.actor), happening.address].filter(Boolean).join(" · ");
   return made;
 }
@@ -98,10 +109,21 @@ function inWords(event) {
   return words === key ? event : words;
 }
 
-/** A browser names itself at length. @param {string} text */
-const detail = (text) => (text.startsWith("Mozilla/") ? browserName(text) : text);
+/** @param {Happening} happening */
+function detail({ event, detail: text }) {
+  // A browser names itself at length.
+  if (text.startsWith("Mozilla/")) return browserName(text);
+  if (!OF_PROOFS.has(event)) return text;
+  return text.replace(/(^|, )(password|totp|passkey|recovery_code)(?=,| |$)/g, (_all, before, way) => before + t(`way_${way}`));
+}
 
-/** @param {string} actor */
+/** Return who it was: a kind, and a session's id or a token's name. @param {string} actor */
 function who(actor) {
-  return actor;
+  const [kind = "", ...rest] = actor.split(" ");
+  const name = rest.join(" ");
+  if (kind === "token") return t("actor_token", { name });
+  if (kind !== "browser" && kind !== "program") return kind === "command" ? t("actor_command") : actor;
+  const session = sessions.find((one) => name && one.id.startsWith(name));
+  if (!session) return t(`actor_${kind}`);
+  return session.current ? t("session_this", { browser: browserName(session.user_agent) }) : browserName(session.user_agent);
 }

@@ -8,7 +8,7 @@ import { onLanguage, t } from "../shared/messages.js";
 import { passkeysWork, usePasskey } from "../shared/passkeys.js";
 import { say } from "../shared/toasts.js";
 
-/** @typedef {"totp" | "passkey" | "recovery"} Way */
+/** As the server names the ways. @typedef {"totp" | "passkey" | "recovery_code"} Way */
 /** @typedef {{ask: (refusal: Refused) => void, end: () => void}} Step */
 
 /**
@@ -53,8 +53,8 @@ export function secondStepIn(place, { entered, back }) {
   async function sendCode() {
     const code = value(form, "code").trim();
     if (!code) return showError(form, t("missing", { field: codeName(way) }), "", "code");
-    const spends = way === "recovery";
-    const { recovery_left: left } = await secondStep(pending, { [spends ? "recovery_code" : "totp"]: code });
+    const spends = way === "recovery_code";
+    const { recovery_left: left } = await secondStep(pending, { [way]: code });
     end();
     await entered();
     if (spends) say(t("recovery_used", { count: left ?? 0 }));
@@ -99,7 +99,7 @@ export function secondStepIn(place, { entered, back }) {
       ways = (refusal.ways ?? []).filter((one) => one !== "passkey" || passkeysWork());
       form.reset();
       place.hidden = false;
-      show(ways.includes("totp") ? "totp" : ways.includes("passkey") ? "passkey" : "recovery");
+      show(ways.includes("totp") ? "totp" : ways.includes("passkey") ? "passkey" : "recovery_code");
       if (!ways.length) showError(form, t("second_none"), refusal.hint);
     },
   };
@@ -144,7 +144,7 @@ function focusOn(form, way) {
 }
 
 /** @param {Way} way */
-const codeName = (way) => t(way === "recovery" ? "recovery_code" : "totp_code");
+const codeName = (way) => t(way === "recovery_code" ? "recovery_code" : "totp_code");
 
 /** @param {HTMLFormElement} form */
 const codeOf = (form) => /** @type {HTMLInputElement} */ (form.elements.namedItem("code"));
