@@ -36,6 +36,7 @@ FAMILIES = {
     "doctor": ("doctor",),
     "serve": ("serve",),
     "dashboard": ("dashboard",),
+    "journal": ("journal",),
 }
 # What follows the account's name belongs to the program that is started, whatever it looks like.
 _PASSES_ARGUMENTS_ON = ("launch", "run", "exec")

@@ -19,10 +19,10 @@ import logging
 import os
 
 import flask_socketio
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import NotFound
 
-from .dashboard import api, browser_libs, callers, first_setup, openapi, sign_in
+from .dashboard import api, browser_libs, callers, openapi
 from .dashboard.api import Config
 from .dashboard.door import KNOWN, VISIT
 from .dashboard.live_updates import LiveUpdates
@@ -31,8 +31,11 @@ from .dashboard.page_files import ALWAYS_ASK, FOR_EVER, PageFiles
 from .dashboard.routes import (
     accounts as api_accounts,
     auth as api_auth,
+    factors as api_factors,
     folders as api_folders,
+    journal as api_journal,
     sessions as api_sessions,
+    tokens as api_tokens,
 )
 from .messages import printable
 from .terminal import events as terminal_events
@@ -57,15 +60,14 @@ def create_app(config: Config | None = None) -> Flask:
         ping_timeout=5,
     )
     live = LiveUpdates(socketio, behind_proxy=config.behind_proxy)
-    terminals = terminal_events.register(socketio)
-    codes = first_setup.Codes(config.setup_code_hash, config.link_code_hash)
-    app.extensions["claude_accounts"] = api.Parts(config, sign_in.Attempts(), live, terminals, codes)
+    terminals = terminal_events.register(socketio, allow=live.require)
+    app.extensions["claude_accounts"] = api.Parts(config, live, terminals)
     app.extensions["claude_accounts_list"] = api_accounts.AccountList()
     api.register(app)
     _register_sockets(socketio, live)
     _register_pages(app)
-    for blueprint in (api_auth.blueprint, api_accounts.blueprint, api_folders.blueprint, api_sessions.blueprint):
-        app.register_blueprint(blueprint)
+    for routes in (api_auth, api_factors, api_tokens, api_accounts, api_folders, api_sessions, api_journal):
+        app.register_blueprint(routes.blueprint)
     app.after_request(_log_request)
     # Socket.IO's endpoint never reaches Flask, so the gate goes around everything.
     gate = Gate(
@@ -112,7 +114,7 @@ def _register_sockets(socketio: flask_socketio.SocketIO, live: LiveUpdates) -> N
         owner = api.authenticated(shown.get("token"), shown.get("page_secret"))
         if owner is None:
             return False
-        live.opened(request.sid, owner)  # type: ignore[attr-defined]
+        live.opened(request.sid, owner, g.token)  # type: ignore[attr-defined]
         return True
 
 

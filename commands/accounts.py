@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import db
-from ..accounts import clocks, durable_store, sessions as running_sessions, usage
+from ..accounts import clocks, durable_store, journal, sessions as running_sessions, usage
 from ..accounts.clocks import time_left
 from ..accounts.entries import checked_secret
 from ..accounts.rows import now_ms
@@ -328,6 +328,7 @@ def remove(arguments: argparse.Namespace) -> None:
     if sessions:
         warn(running_sessions.running_text(account.name, sessions))
     db.delete_account(account.id)
+    journal.note("account-removed", account=account.name, actor=journal.COMMAND_LINE)
     keep_aliases_current()
     say(_("✓ Account {name} removed", name=name))
     if sys.stdin.isatty() and account.has_refresh:

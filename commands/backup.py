@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .. import db
+from ..accounts import journal
 from ..messages import AccountsError, InvalidInput, _, plural, printable, say, warn
 from ..system.private_files import write_private_file
 from .console import add_command, confirmed, keep_aliases_current
@@ -56,6 +57,8 @@ def export_all(arguments: argparse.Namespace) -> None:
     for behind in accounts.behind:
         warn(behind.told())
     text = json.dumps(accounts, indent=2) + "\n"
+    exported = journal.names([str(account["name"]) for account in accounts])
+    journal.note("export", actor=journal.COMMAND_LINE, detail=exported)
     if not arguments.output:
         sys.stdout.write(text)
         return
@@ -78,6 +81,7 @@ def import_file(arguments: argparse.Namespace) -> None:
     except InvalidInput as error:
         message = _("{source}: {message}; nothing was imported", source=source, message=error.message)
         raise InvalidInput(message, error.hint) from error
+    journal.note("import", actor=journal.COMMAND_LINE, detail=journal.names(result.imported))
     keep_aliases_current()
     say("✓ " + plural("{count} account imported", "{count} accounts imported", len(result.imported)))
     if result.skipped:

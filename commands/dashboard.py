@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .console import Subparsers
 
-_RESET = "reset-password"
+_PASSWORD, _FACTORS = "reset-password", "reset-factors"
 
 
 def register(subparsers: Subparsers) -> None:
@@ -20,22 +20,43 @@ def register(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "dashboard",
-        help=_("let the dashboard's next visit choose another password"),
+        help=_("let whoever is locked out of the dashboard in again"),
         example="claude-accounts dashboard reset-password",
     )
     parser.add_argument(
-        "action", choices=(_RESET,), help=_("forget the password, and end every session and API token; accounts stay")
+        "action",
+        choices=(_PASSWORD, _FACTORS),
+        help=_(
+            "forget the password (and end every session and API token), or the second factors (and end every session); "
+            "accounts stay"
+        ),
     )
     parser.add_argument("--yes", "-y", action="store_true", help=_("do not ask"))
     parser.set_defaults(run=reset)
 
 
 def reset(arguments: argparse.Namespace) -> None:
-    """Forget the password; a running server sees it at once. Raises AccountsError when it is not confirmed."""
-    # No other command pays for what checks passwords.
-    from ..dashboard import sign_in
+    """Forget the password or the factors; a running server sees it at once.
 
-    if not arguments.yes and not confirmed(_("Forget the dashboard's password, its sessions and its API tokens?")):
-        raise AccountsError(_("nothing was changed"), f"claude-accounts dashboard {_RESET} --yes")
-    sign_in.reset_password()
-    say(_("The password is forgotten: open the dashboard and choose another one."))
+    Raises AccountsError when it is not confirmed.
+    """
+    # No other command pays for what checks passwords.
+    from ..accounts import journal
+    from ..dashboard import factors, sign_in
+
+    of_password = arguments.action == _PASSWORD
+    question = (
+        _("Forget the dashboard's password, its sessions and its API tokens?")
+        if of_password
+        else _("Forget the dashboard's passkeys, authenticator app and recovery codes, and end its sessions?")
+    )
+    if not arguments.yes and not confirmed(question):
+        raise AccountsError(_("nothing was changed"), f"claude-accounts dashboard {arguments.action} --yes")
+    if of_password:
+        sign_in.reset_password()
+        journal.note("password-reset", actor=journal.COMMAND_LINE)
+        say(_("The password is forgotten: open the dashboard and choose another one."))
+    else:
+        factors.reset()
+        journal.note("factors-reset", actor=journal.COMMAND_LINE)
+        say(_("The second factors are forgotten: sign in with the password alone, and set one up again."))

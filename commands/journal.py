@@ -43,7 +43,10 @@ def show(arguments: argparse.Namespace) -> None:
         [
             datetime.fromtimestamp(entry.at / 1000).strftime("%Y-%m-%d %H:%M:%S"),
             words.get(entry.event, printable(entry.event)),
-            *(printable(text) or "-" for text in (entry.account, entry.actor, entry.address, entry.detail)),
+            *(
+                printable(text) or "-"
+                for text in (entry.account, journal.told_actor(entry.actor), entry.address, entry.detail)
+            ),
         ]
         for entry in entries
     ]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from flask import Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from ..accounts import journal
 from ..messages import (
     AccountsError,
     ClaudeMissing,
@@ -23,17 +24,17 @@ from ..messages import (
     StorageFailed,
     StoreBusy,
     _,
-    warn,
 )
 from ..terminal.images import LARGEST_IMAGE
-from . import callers, first_setup, journal, openapi, origin, sign_in
+from . import callers, factors, first_setup, openapi, origin, passkeys, scopes, sign_in, tokens, totp
+from .attempts import place_of
+from .folded import Folded
 from .live_updates import LiveUpdates
 
 # Under this name the server that runs us keeps what wants to hear that a body has arrived in whole.
 BODY_READ = "claude_accounts.body_read"
 # Before sign-in.
 SMALL_BODY = 8 * 1024
-_MOST_HALF = 1000
 LARGEST_BODY = 64 * 1024
 LARGEST_IMPORT = 16 * 1024 * 1024
 # By endpoint, where more or less than usual is wanted.
@@ -42,11 +43,17 @@ _LARGEST = {
     "folders.keep_image": LARGEST_IMAGE,
     "auth.login": SMALL_BODY,
     "auth.setup": SMALL_BODY,
+    "factors.sign_in_options": SMALL_BODY,
+    "factors.second_step": SMALL_BODY,
 }
 # Every other AccountsError says that the account is not in a state for what was asked.
 _STATUSES: dict[type[AccountsError], int] = {
     InvalidInput: 400,
+    factors.FactorRequired: 401,
+    factors.SignInExpired: 401,
     sign_in.WrongPassword: 403,
+    factors.WrongFactor: 403,
+    scopes.ScopeTooSmall: 403,
     NotFound: 404,
     sign_in.TooManyAttempts: 429,
     EndpointFailed: 502,
@@ -55,7 +62,8 @@ _STATUSES: dict[type[AccountsError], int] = {
     ClaudeMissing: 503,
 }
 _STATE_STATUS = 409
-_PUBLIC_ENDPOINTS = frozenset({"page", "static", "vendor", "health", "auth.status", "auth.setup", "auth.login"})
+_QUARTER_SECONDS = 15 * 60
+_HOUR_SECONDS = 60 * 60
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -72,14 +80,21 @@ class Config(NamedTuple):
     link_code_hash: str = ""
 
 
-class Parts(NamedTuple):
+class Parts:
     """What belongs to one application and outlives a request."""
 
-    config: Config
-    attempts: sign_in.Attempts
-    live: LiveUpdates
-    terminals: Any
-    setup_codes: first_setup.Codes
+    def __init__(self, config: Config, live: LiveUpdates, terminals: Any) -> None:
+        self.config = config
+        self.live = live
+        self.terminals = terminals
+        self.attempts = sign_in.Attempts()
+        self.setup_codes = first_setup.Codes(config.setup_code_hash, config.link_code_hash)
+        self.sign_ins = factors.SignIns()
+        self.challenges = passkeys.Challenges()
+        self.offers = totp.Offers()
+        # What strangers may cause in the journal, and what those who have at least a cookie or a token.
+        self.strangers = Folded(_QUARTER_SECONDS, 200)
+        self.half_known = Folded(_HOUR_SECONDS, 500)
 
 
 def parts() -> Parts:
@@ -102,7 +117,6 @@ def live_updates(app: Flask) -> LiveUpdates:
 
 def register(app: Flask) -> None:
     """Put authentication in front of every route and the error table behind it."""
-    app.extensions["claude_accounts_half"] = set()
     app.before_request(_limit_body)
     app.before_request(_refuse_other_sites)
     app.before_request(_authenticate)
@@ -174,33 +188,72 @@ def address() -> str:
 
 
 def authenticated(token: object = None, page_secret: object = None) -> str | None:
-    """Return who asks: a session's hash, "" for the API token, None for nobody.
+    """Return who asks: a session's hash, an API token's owner, None for nobody; g.session and g.token say more.
 
     Token and page secret are those of the headers, or those given.
     """
-    given = token if isinstance(token, str) else request.headers.get("X-Auth-Token")
-    if given and sign_in.is_api_token(given):
-        return ""
-    secret = page_secret if isinstance(page_secret, str) else None
-    g.session = callers.session_of(request.environ, secret)
+    g.session = None
+    g.token = tokens.find(token if isinstance(token, str) else request.headers.get("X-Auth-Token", ""))
+    if g.token is not None:
+        _note_token_used(g.token)
+        return str(g.token.owner)
+    g.session = callers.session_of(request.environ, page_secret if isinstance(page_secret, str) else None)
     if g.session is None:
         _note_half_session()
     return g.session.id_hash if g.session else None
 
 
+def owner() -> str:
+    """Return who asks, as `authenticated` found him; "" for nobody."""
+    if g.token is not None:
+        return str(g.token.owner)
+    return str(g.session.id_hash) if g.session else ""
+
+
+def note(event: str, *, account: str = "", detail: str = "") -> None:
+    """Add to the journal what whoever asks has just done."""
+    journal.note(event, account=account, actor=_actor(), address=address(), detail=detail)
+
+
+def _actor() -> str:
+    if g.get("token") is not None:
+        return f"token {g.token.name}"
+    if g.get("session") is None:
+        return ""
+    # As the list of sessions names it, cut short.
+    return f"{'browser' if g.session.is_browsers else 'program'} {g.session.id_hash[:8]}"
+
+
+def _note_token_used(token: tokens.Token) -> None:
+    tokens.note_used(token)
+    where = address()
+    agent = request.headers.get("User-Agent", "")
+    parts().half_known.note("token-used", (token.id, place_of(where)), actor=_actor(), address=where, detail=agent)
+
+
 def _note_half_session() -> None:
-    """Note in the journal who shows a browser's cookie without its page secret: once for each session and place."""
+    """Note in the journal who shows a browser's cookie without its page secret: once in a while for each."""
     cookie = session_cookie()
-    seen: set[tuple[str, str]] = current_app.extensions["claude_accounts_half"]
-    key = (sign_in.digest(cookie), address())
-    if not cookie or key in seen or len(seen) >= _MOST_HALF or not sign_in.has_session(cookie):
+    if cookie and sign_in.has_session(cookie):
+        where = address()
+        agent = request.headers.get("User-Agent", "")
+        thing = (sign_in.digest(cookie), place_of(where))
+        parts().half_known.note("cookie-without-secret", thing, address=where, detail=agent)
+
+
+def _note_failure(error: AccountsError) -> None:
+    """Note who was refused as who he says he is; whoever tries on is told of once in a while."""
+    if not isinstance(error, (sign_in.WrongPassword, factors.WrongFactor, sign_in.TooManyAttempts)):
         return
-    seen.add(key)
-    try:
-        journal.note("cookie-without-secret", address=address(), detail=request.headers.get("User-Agent", "")[:200])
-    except StorageFailed as error:
-        # Refused all the same, also where nothing can be written.
-        warn(error.message)
+    where, actor = address(), _actor()
+    event = "set-up-failed" if request.endpoint == "auth.setup" else "sign-in-failed"
+    if isinstance(error, sign_in.TooManyAttempts):
+        event = "sign-in-blocked"
+    elif actor:
+        event = "proof-failed"
+    detail = str(getattr(error, "field", ""))
+    folded = parts().half_known if actor else parts().strangers
+    folded.note(event, actor or place_of(where), actor=actor, address=where, detail=detail)
 
 
 def require_sign_in() -> None:
@@ -220,6 +273,19 @@ def require_step_up() -> None:
         return
     hint = _("POST /api/auth/step-up with the password is good for ten minutes")
     _refuse(403, _("this asks for the password again"), hint, step_up=True)
+
+
+def require_scope(needed: str) -> None:
+    """Raise ScopeTooSmall where an API token asks for what its scope does not allow; sessions may everything."""
+    if g.token is None:
+        return
+    try:
+        scopes.require(g.token.scope, needed)
+    except scopes.ScopeTooSmall:
+        parts().half_known.note(
+            "token-refused", (g.token.id, needed), actor=_actor(), address=address(), detail=str(request.endpoint)
+        )
+        raise
 
 
 def refuse_browser(message: str) -> None:
@@ -251,19 +317,25 @@ def _refuse_other_sites() -> None:
 
 
 def _authenticate() -> None:
-    g.session = None
-    if request.endpoint in _PUBLIC_ENDPOINTS:
+    g.session = g.token = None
+    needed = scopes.of_route(request.endpoint)
+    if needed == scopes.PUBLIC:
         return
     if request.endpoint is None and not _is_below_api():
         return
     require_sign_in()
+    if request.endpoint is not None:
+        require_scope(needed)
     if g.session and request.method not in ("GET", "HEAD", "OPTIONS"):
         sign_in.note_seen(g.session)
 
 
 def _answer_failure(error: AccountsError) -> Response:
     status = next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), _STATE_STATUS)
-    answer = {"error": error.message, "hint": error.hint}
+    _note_failure(error)
+    answer: dict[str, Any] = {"error": error.message, "hint": error.hint}
+    if isinstance(error, factors.FactorRequired):
+        answer |= {"second_factor": error.ways, "pending": error.pending}
     if getattr(error, "field", ""):
         answer["field"] = error.field  # type: ignore[attr-defined]
     response = jsonify(answer)

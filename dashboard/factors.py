@@ -8,18 +8,20 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..accounts import storage
 from ..messages import AccountsError, _
 from . import passkeys, recovery, sign_in, totp
-from .passkeys import Place
+from .passkeys import Place, Question
 from .random_secrets import digest
 
 TRIES = 5
 PENDING_SECONDS = 600
 _MOST_PENDING = 200
-TOTP, PASSKEY, RECOVERY = "totp", "passkey", "recovery"
+_MOST_OF_PLACE = 20
+# As the fields are named that they come in.
+TOTP, PASSKEY, RECOVERY = "totp", "passkey", "recovery_code"
 
 
 class WrongFactor(AccountsError):
@@ -55,52 +57,63 @@ class SignInExpired(AccountsError):
 
 
 class Pending(NamedTuple):
-    """A sign-in that waits: after the right password, or (`alone`) for a passkey that knows its user, and no more."""
+    """A sign-in that waits: after the right password, or (`alone`) for a passkey that knows its user, and no more.
+
+    `asked` is the question to a passkey that was put last, None for none.
+    """
 
     alone: bool
+    place: str
     password_mark: str
     until: float
-    tries: int
+    tries: int = 0
+    asked: Question | None = None
 
 
 class SignIns:
-    """The sign-ins of one server that wait for their second step."""
+    """The sign-ins of one server that wait for their second step, in bounded room."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, Pending] = {}
 
-    def begin(self, *, alone: bool = False) -> str:
-        """Return the id of a new one, known to its author alone."""
+    def begin(self, place: str, *, alone: bool = False) -> str:
+        """Return the id of a new one, known to its author alone; `place` is where he asks from."""
         pending = secrets.token_urlsafe(32)
-        entry = Pending(alone, sign_in.password_mark(), time.monotonic() + PENDING_SECONDS, 0)
+        entry = Pending(alone, place, sign_in.password_mark(), time.monotonic() + PENDING_SECONDS)
         with self._lock:
-            # Strangers make their own kind only, and cannot push out those who know the password.
-            rivals = [key for key, other in self._waiting.items() if other.alone == alone]
-            for key in rivals[: max(0, len(rivals) - _MOST_PENDING + 1)]:
-                del self._waiting[key]
+            # Strangers make their own kind only, and cannot push out those who know the password; those of one place
+            # push out each other first.
+            self._make_room([key for key, other in self._waiting.items() if other[:2] == entry[:2]], _MOST_OF_PLACE)
+            self._make_room([key for key, other in self._waiting.items() if other.alone == alone], _MOST_PENDING)
             self._waiting[digest(pending)] = entry
         return pending
 
     def find(self, pending: str) -> Pending:
         """Return one that still waits. Raises SignInExpired."""
         with self._lock:
-            found = self._waiting.get(digest(pending))
-        if found is None or time.monotonic() >= found.until or found.password_mark != sign_in.password_mark():
-            raise SignInExpired
-        return found
+            return self._find(digest(pending))
+
+    def ask(self, pending: str, place: Place) -> bytes:
+        """Return a new challenge for a passkey, in place of the last one. Raises SignInExpired."""
+        question = Question.new(place)
+        with self._lock:
+            found = self._find(digest(pending))
+            self._waiting[digest(pending)] = found._replace(asked=question)
+        return question.challenge
+
+    def take(self, pending: str, place: Place | None) -> bytes:
+        """Return the challenge and forget it. Raises SignInExpired, Refused where none was put to this place."""
+        with self._lock:
+            found = self._find(digest(pending))
+            self._waiting[digest(pending)] = found._replace(asked=None)
+        return passkeys.challenge_of(found.asked, place)
 
     def count(self, pending: str) -> None:
         """Count one try; the fifth is the last. Raises SignInExpired."""
-        key = digest(pending)
         with self._lock:
-            found = self._waiting.get(key)
-            if found is None:
-                raise SignInExpired
-            if found.tries + 1 >= TRIES:
-                del self._waiting[key]
-            else:
-                self._waiting[key] = found._replace(tries=found.tries + 1)
+            found = self._find(digest(pending))
+            self._waiting[digest(pending)] = found._replace(tries=found.tries + 1)
 
     def end(self, pending: str = "") -> None:
         """Let one, or all of them, be over."""
@@ -109,6 +122,18 @@ class SignIns:
                 self._waiting.pop(digest(pending), None)
             else:
                 self._waiting.clear()
+
+    def _find(self, key: str) -> Pending:
+        found = self._waiting.get(key)
+        is_over = found is None or found.tries >= TRIES or time.monotonic() >= found.until
+        if found is None or is_over or found.password_mark != sign_in.password_mark():
+            self._waiting.pop(key, None)
+            raise SignInExpired
+        return found
+
+    def _make_room(self, rivals: list[str], most: int) -> None:
+        for key in rivals[: max(0, len(rivals) - most + 1)]:
+            del self._waiting[key]
 
 
 def are_set() -> bool:
@@ -127,14 +152,11 @@ def ways(place: Place | None) -> list[str]:
     return [*found, RECOVERY] if recovery.left() else found
 
 
-def check_code(given: dict[str, Any]) -> str:
-    """Spend the code of an app, or a recovery code, and return which it was, "" for neither. Raises WrongFactor."""
-    for field, accept in (("totp", totp.accept), ("recovery_code", recovery.accept)):
-        if field in given:
-            if not accept(given[field]):
-                raise WrongFactor(field)
-            return field
-    return ""
+def check_code(way: str, code: str) -> None:
+    """Spend the code of an app, or a recovery code. Raises WrongFactor."""
+    accept = totp.accept if way == TOTP else recovery.accept
+    if not accept(code):
+        raise WrongFactor(way)
 
 
 def codes_for_first() -> list[str]:

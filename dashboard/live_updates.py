@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask_socketio import SocketIO
 
 from .. import db
 from ..accounts import durable_store, sessions as running_sessions
 from ..messages import StorageFailed, StoreBusy, warn
-from . import sign_in
+from . import scopes, sign_in, tokens
 from .socket_door import SocketDoor
 
 if TYPE_CHECKING:
@@ -29,6 +29,19 @@ _SESSIONS_EVERY = 3
 _LINGER_SECONDS = 10
 
 
+class _Open(NamedTuple):
+    """A socket of somebody signed in: whose, its connection, what he may do, and until when (epoch ms, 0 for ever)."""
+
+    owner: str
+    engine_id: str
+    scope: str
+    ends: int
+
+    def is_over(self) -> bool:
+        """Tell whether what opened it has ended by its age."""
+        return 0 < self.ends <= time.time() * 1000
+
+
 class LiveUpdates:
     """The open sockets of one application; a thread looks for changes for as long as there are any."""
 
@@ -37,7 +50,7 @@ class LiveUpdates:
         self._server: Any = vars(socketio)["server"]
         self._door = SocketDoor(self._server, behind_proxy)
         self._lock = threading.Lock()
-        self._owners: dict[str, tuple[str, str]] = {}
+        self._open: dict[str, _Open] = {}
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._looks = 0
@@ -46,19 +59,31 @@ class LiveUpdates:
         self._taking_over: threading.Thread | None = None
         self._told: dict[str, set[str]] = {}
 
-    def opened(self, sid: str, owner: str) -> None:
-        """Note a signed-in socket: `owner` is the hash of its session, or "" for the API token."""
+    def opened(self, sid: str, owner: str, token: tokens.Token | None = None) -> None:
+        """Note a signed-in socket: `owner` is the hash of its session, or the owner that its API token is."""
         engine_id = self._server.manager.eio_sid_from_sid(sid, "/")
+        scope, ends = (token.scope, token.expires_at) if token is not None else (scopes.ADMIN, 0)
         with self._lock:
-            self._owners[sid] = (owner, engine_id)
+            self._open[sid] = _Open(owner, engine_id, scope, ends)
         self._door.proved(engine_id)
         self._watch()
+        # The next look may be later than this one's end.
+        self._wake.set()
+
+    def require(self, sid: str, event: str) -> None:
+        """Raise ScopeTooSmall for an event that is beyond the scope of what opened a socket; cut what is over."""
+        with self._lock:
+            found = self._open.get(sid)
+        if found is None or found.is_over():
+            self.close_of([found.owner] if found is not None else [])
+            raise scopes.ScopeTooSmall("-", scopes.EVENTS.get(event, scopes.ADMIN))
+        scopes.require(found.scope, scopes.EVENTS.get(event, scopes.ADMIN))
 
     def close_of(self, owners: Iterable[str]) -> None:
         """Cut every socket of these owners at once: nothing more is sent to them, what they send reaches nobody."""
         ended = set(owners)
         with self._lock:
-            found = [(sid, engine_id) for sid, (owner, engine_id) in self._owners.items() if owner in ended]
+            found = [(sid, each.engine_id) for sid, each in self._open.items() if each.owner in ended]
         # All wires first: what tidies up behind them takes its time.
         for _sid, engine_id in found:
             self._door.cut(engine_id)
@@ -94,16 +119,23 @@ class LiveUpdates:
             except StorageFailed as error:
                 warn(error.message)
                 self._wake.wait(30)
-            self._wake.wait(_LOOK_EVERY_SECONDS)
+            self._wake.wait(self._pause())
             self._wake.clear()
             waiting = self._door.close_late()
             self._forget_closed()
             with self._lock:
-                if self._owners or waiting:
+                if self._open or waiting:
                     quiet_until = time.monotonic() + _LINGER_SECONDS
                 elif time.monotonic() > quiet_until:
                     self._thread = None
                     return
+
+    def _pause(self) -> float:
+        """Return how long to wait for the next look: no longer than until the next token's end."""
+        now = time.time()
+        with self._lock:
+            ends = [each.ends / 1000 - now for each in self._open.values() if each.ends]
+        return max(0.0, min([_LOOK_EVERY_SECONDS, *ends]))
 
     def _tell_changes(self, last_mark: str) -> str:
         mark = db.change_mark()
@@ -116,9 +148,9 @@ class LiveUpdates:
                 self._sessions = sessions
                 self._socketio.emit("sessions_changed")
         # A session may have ended by its age, or on another server of the same home.
-        live = {session.id_hash for session in sign_in.list_sessions()} | {""}
+        live = {session.id_hash for session in sign_in.list_sessions()} | tokens.live_owners()
         with self._lock:
-            owners = {owner for owner, _engine_id in self._owners.values()}
+            owners = {each.owner for each in self._open.values()}
         self.close_of(owners - live)
         return mark
 
@@ -158,4 +190,4 @@ class LiveUpdates:
         # The event of a closing socket belongs to the terminals, and there is room for one handler only.
         is_connected = self._server.manager.is_connected
         with self._lock:
-            self._owners = {sid: owner for sid, owner in self._owners.items() if is_connected(sid, "/")}
+            self._open = {sid: each for sid, each in self._open.items() if is_connected(sid, "/")}

@@ -30,6 +30,8 @@ STEP_UP: Schema = {
 }
 _STATUS: Schema = {"type": "string", "enum": ["valid", "expired", "needs_login"]}
 _AUTH_TYPE: Schema = {"type": "string", "enum": ["api_key", "oauth"]}
+_ANYTHING: Schema = {"type": "object"}
+_SCOPE: Schema = {"type": "string", "enum": ["read", "launch", "admin"]}
 _NAMES: Schema = {"type": "array", "items": TEXT}
 
 
@@ -47,6 +49,15 @@ def _nullable(schema: Schema) -> dict[str, Any]:
 
 
 _TOKENS = {"access_token": _nullable(TEXT), "refresh_token": _nullable(TEXT), "expires_at": _nullable(MOMENT)}
+_TOKEN = {
+    "id": COUNT,
+    "name": TEXT,
+    "scope": _SCOPE,
+    "created_at": MOMENT,
+    "expires_at": MOMENT,
+    "last_used_at": MOMENT,
+    "current": FLAG,
+}
 USAGE = _whole(
     {
         "period": {"type": "string", "enum": ["five_hour", "seven_day"]},
@@ -59,13 +70,80 @@ IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Nothing": _object({}),
     "Ok": _whole({"ok": FLAG}),
-    "Error": _object({"error": TEXT, "hint": TEXT, "field": TEXT, "step_up": STEP_UP}, ("error", "hint")),
+    "Error": _object(
+        {
+            "error": TEXT,
+            "hint": TEXT,
+            "field": TEXT,
+            "step_up": STEP_UP,
+            "second_factor": {
+                "type": "array",
+                "items": {"type": "string", "enum": ["totp", "passkey", "recovery_code"]},
+                "description": "The password was right; POST /api/auth/login/factor with `pending` and one of these.",
+            },
+            "pending": {"type": "string", "description": "Names the sign-in that waits; good for ten minutes."},
+        },
+        ("error", "hint"),
+    ),
     "Setup": _object({"password": TEXT, "setup_code": TEXT}, ("password",)),
     "Password": _object({"password": TEXT}, ("password",)),
     "PasswordChange": _object({"old_password": TEXT, "new_password": TEXT}, ("old_password", "new_password")),
     "ApiToken": _whole({"api_token": TEXT}),
     "SetUp": _object({"api_token": TEXT, "page_secret": PAGE_SECRET, "unlocked_seconds": COUNT}, ("api_token",)),
-    "SignedIn": _object({"ok": FLAG, "page_secret": PAGE_SECRET, "unlocked_seconds": COUNT}, ("ok",)),
+    "SignedIn": _object(
+        {"ok": FLAG, "page_secret": PAGE_SECRET, "unlocked_seconds": COUNT, "recovery_left": COUNT}, ("ok",)
+    ),
+    "PendingOnly": _object({"pending": TEXT}),
+    "SecondStep": _object({"pending": TEXT, "totp": TEXT, "recovery_code": TEXT, "passkey": _ANYTHING}, ("pending",)),
+    "StepUp": _object({"password": TEXT, "totp": TEXT, "recovery_code": TEXT, "passkey": _ANYTHING}),
+    "SignInOptions": _whole({"pending": TEXT, "options": _ANYTHING}),
+    "Options": _whole({"options": _ANYTHING}),
+    "Code": _object({"code": TEXT}, ("code",)),
+    "NewPasskey": _object({"name": TEXT, "passkey": _ANYTHING}, ("name", "passkey")),
+    "OfferedSecret": _whole({"secret": TEXT, "uri": TEXT, "picture": TEXT}),
+    "FactorsChanged": _object({"ok": FLAG, "unlocked_seconds": COUNT, "recovery_codes": _NAMES}, ("ok",)),
+    "RecoveryCodes": _whole({"recovery_codes": _NAMES, "unlocked_seconds": COUNT}),
+    "Factors": _whole(
+        {
+            "totp_since": MOMENT,
+            "passkeys": {
+                "type": "array",
+                "items": _whole(
+                    {
+                        "id": TEXT,
+                        "name": TEXT,
+                        "rp_id": TEXT,
+                        "origin": TEXT,
+                        "created_at": MOMENT,
+                        "last_used_at": MOMENT,
+                    }
+                ),
+            },
+            "recovery_left": COUNT,
+        }
+    ),
+    "NewToken": _object({"name": TEXT, "scope": _SCOPE, "expires_at": MOMENT}, ("name", "scope")),
+    "Token": _whole(_TOKEN),
+    "TokenMade": _whole({**_TOKEN, "api_token": TEXT}),
+    "Journal": _whole(
+        {
+            "entries": {
+                "type": "array",
+                "items": _whole(
+                    {
+                        "id": COUNT,
+                        "at": MOMENT,
+                        "event": TEXT,
+                        "account": TEXT,
+                        "actor": TEXT,
+                        "address": TEXT,
+                        "detail": TEXT,
+                    }
+                ),
+            },
+            "more": FLAG,
+        }
+    ),
     "Unlocked": _whole({"unlocked_seconds": COUNT}),
     "AuthStatus": _whole(
         {
@@ -73,6 +151,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "authenticated": FLAG,
             "setup_code_required": FLAG,
             "unlocked_seconds": COUNT,
+            "passkeys": FLAG,
             "vendor": TEXT,
             "version": TEXT,
         }
@@ -184,6 +263,7 @@ def _list_of(name: str) -> Schema:
 
 
 _ID = "/api/accounts/{account_id}"
+_AUTH = "/api/auth"
 _REFRESHING = (400, 404, 409, 502, 503)
 # (method, path): summary, the body's schema (None for no body), status and schema of success, failures besides the
 # ones every route has.
@@ -192,15 +272,36 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("get", "/api/openapi.json"): ("This description", None, 200, {"type": "object"}, ()),
     ("get", "/api/auth/status"): ("What a visitor may do", None, 200, "AuthStatus", ()),
     ("post", "/api/auth/setup"): ("Choose the first password, get the API token", "Setup", 201, "SetUp", (403, 409)),
-    ("post", "/api/auth/login"): ("Sign in", "Password", 200, "SignedIn", (403, 409)),
+    ("post", "/api/auth/login"): ("Sign in", "Password", 200, "SignedIn", (401, 403, 409)),
+    ("post", _AUTH + "/login/passkey"): ("Ask a passkey", "PendingOnly", 200, "SignInOptions", (401, 403, 409)),
+    ("post", _AUTH + "/login/factor"): ("Take the second step", "SecondStep", 200, "SignedIn", (401, 403, 409, 429)),
     ("post", "/api/auth/logout"): ("Sign out", "Nothing", 200, "Ok", ()),
-    ("post", "/api/auth/step-up"): ("Prove again who sits at the browser", "Password", 200, "Unlocked", (403, 409)),
+    ("post", "/api/auth/step-up"): ("Prove again who sits at the browser", "StepUp", 200, "Unlocked", (403, 409)),
+    ("post", _AUTH + "/step-up/passkey"): ("Ask a passkey for it", "Nothing", 200, "Options", (403, 409)),
     ("post", "/api/auth/lock"): ("End what the last proof has opened", "Nothing", 200, "Unlocked", ()),
     ("post", "/api/auth/change-password"): ("Change the password", "PasswordChange", 200, "SignedIn", (403,)),
     ("post", "/api/auth/rotate-token"): ("Make a new API token", "Password", 200, "ApiToken", (403,)),
     ("get", "/api/auth/sessions"): ("List the signed-in browsers", None, 200, _list_of("Session"), ()),
     ("delete", "/api/auth/sessions/{session_id}"): ("End one session", "Nothing", 200, "Ok", (404,)),
     ("post", "/api/auth/sign-out-everywhere"): ("End every session", "Nothing", 200, "Ok", ()),
+    ("get", _AUTH + "/factors"): ("The second factors", None, 200, "Factors", ()),
+    ("post", _AUTH + "/factors/totp"): ("Offer a secret for an app", "Nothing", 200, "OfferedSecret", (403,)),
+    ("post", _AUTH + "/factors/totp/confirm"): ("Ask for its codes", "Code", 200, "FactorsChanged", (403, 409)),
+    ("delete", _AUTH + "/factors/totp"): ("Ask for codes no more", "Nothing", 200, "FactorsChanged", (403, 404)),
+    ("post", _AUTH + "/factors/passkeys/options"): ("Ask for a new passkey", "Nothing", 200, "Options", (403, 409)),
+    ("post", _AUTH + "/factors/passkeys"): ("Keep a new passkey", "NewPasskey", 200, "FactorsChanged", (403, 409)),
+    ("delete", _AUTH + "/factors/passkeys/{credential_id}"): (
+        "Forget a passkey",
+        "Nothing",
+        200,
+        "FactorsChanged",
+        (403, 404),
+    ),
+    ("post", _AUTH + "/factors/recovery-codes"): ("Make codes anew", "Nothing", 200, "RecoveryCodes", (403, 409)),
+    ("get", _AUTH + "/tokens"): ("List the API tokens", None, 200, _list_of("Token"), ()),
+    ("post", _AUTH + "/tokens"): ("Make an API token", "NewToken", 201, "TokenMade", (403, 409)),
+    ("delete", _AUTH + "/tokens/{token_id}"): ("Revoke an API token", "Nothing", 200, "Ok", (403, 404)),
+    ("get", "/api/journal"): ("What happened, the newest first", None, 200, "Journal", ()),
     ("get", "/api/accounts"): ("List the accounts, credentials masked", None, 200, _list_of("Account"), ()),
     ("post", "/api/accounts"): ("Add an account", "NewAccount", 201, "Added", (409,)),
     ("put", _ID): ("Change an account", "AccountChange", 200, "Account", (404, 409)),
@@ -236,7 +337,10 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("post", "/api/terminals/{terminal_id}/images"): ("Keep a picture for a terminal", "Image", 201, "Path", (404,)),
     ("post", "/api/terminals/{terminal_id}/stop"): ("End a web terminal", "Nothing", 200, "Ok", (404,)),
 }
-PUBLIC = ("/healthz", "/api/auth/status", "/api/auth/setup", "/api/auth/login")
+PUBLIC = (
+    "/healthz",
+    *(_AUTH + path for path in ("/status", "/setup", "/login", "/login/passkey", "/login/factor")),
+)
 _PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "/api/browse": [
         {
@@ -246,6 +350,11 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
             "description": "Absolute, or from ~; without it the home folder.",
         },
         {"name": "hidden", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]}},
+    ],
+    "/api/journal": [
+        {"name": "limit", "in": "query", "schema": TEXT, "description": "So many lines, 100 without it, 500 at most."},
+        {"name": "before", "in": "query", "schema": TEXT, "description": "Only lines with a smaller id."},
+        {"name": "event", "in": "query", "schema": TEXT, "description": "Only lines of this event."},
     ],
     "/api/recent-dirs": [{"name": "account_id", "in": "query", "schema": TEXT}],
     "/api/generate-aliases": [
@@ -262,8 +371,8 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
 }
 _FAILURES = {
     400: "A value breaks a rule; `field` names it",
-    401: "Not signed in",
-    403: "A foreign Host or Origin, a wrong password, or one that is wanted again (`step_up`)",
+    401: "Not signed in, or not wholly: the answer names what is still asked for (`second_factor`)",
+    403: "A foreign Host or Origin, a wrong password or factor, one that is wanted again (`step_up`), or a scope",
     404: "There is no such account, folder or terminal",
     409: "The name is taken, or the account is not in a state for this",
     413: "The body is too large",
@@ -308,7 +417,7 @@ def _check_value(value: object, schema: Schema, field: str) -> None:
 def _is_kind(value: object, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
-    python = {"string": str, "integer": int, "boolean": bool, "null": type(None)}[kind]
+    python = {"string": str, "integer": int, "boolean": bool, "object": dict, "null": type(None)}[kind]
     return isinstance(value, python)
 
 

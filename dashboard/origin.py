@@ -137,7 +137,7 @@ class Gate:
         if environ.get("HTTP_ORIGIN") is None:
             # No browser leaves it out where it would matter: this is a program with a token, or our own old page.
             return True
-        scheme, origin = _origin_of(environ)
+        scheme, origin = origin_of(environ)
         if origin is None:
             return False
         if self.behind_proxy and site == "same-origin" and self._is_declared(origin):
@@ -154,7 +154,7 @@ class Gate:
 
     def _way_out(self, environ: WSGIEnvironment) -> str:
         """Return what would let a refused page in: only options that are not given yet, and only where they help."""
-        _scheme, origin = _origin_of(environ)
+        _scheme, origin = origin_of(environ)
         if origin is not None and environ.get("HTTP_SEC_FETCH_SITE") == "same-origin":
             missing = [] if self.behind_proxy else ["--behind-proxy"]
             if not self._is_declared(origin):
@@ -259,6 +259,13 @@ def own_address(environ: WSGIEnvironment) -> str:
     return addresses.plain(str(connection.getsockname()[0])) if connection is not None else ""
 
 
+def origin_of(environ: WSGIEnvironment) -> tuple[str, Host | None]:
+    """Return scheme and host of the Origin header, ("", None) where there is none that can be read."""
+    match = _ORIGIN.fullmatch(environ.get("HTTP_ORIGIN", "").lower())
+    host = parse_host(match["host"]) if match else None
+    return (match["scheme"], host) if match and host else ("", None)
+
+
 def language_of(environ: WSGIEnvironment) -> str:
     """Return the page's language: its own header, a socket's query, else the browser's first known preference."""
     asked = environ.get("HTTP_X_LANGUAGE", "")
@@ -271,13 +278,6 @@ def language_of(environ: WSGIEnvironment) -> str:
         if code in LANGUAGES:
             return code
     return "en"
-
-
-def _origin_of(environ: WSGIEnvironment) -> tuple[str, Host | None]:
-    """Return scheme and host of the Origin header, ("", None) where there is none that can be read."""
-    match = _ORIGIN.fullmatch(environ.get("HTTP_ORIGIN", "").lower())
-    host = parse_host(match["host"]) if match else None
-    return (match["scheme"], host) if match and host else ("", None)
 
 
 def _go_below_prefix(environ: WSGIEnvironment) -> None:

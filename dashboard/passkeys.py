@@ -58,30 +58,48 @@ class Refused(Exception):
     """What the browser brought is no answer to the question, or of no passkey of ours."""
 
 
+class Question(NamedTuple):
+    """A challenge that waits for its answer from one place, until a moment (monotonic seconds)."""
+
+    challenge: bytes
+    place: Place
+    until: float
+
+    @classmethod
+    def new(cls, place: Place) -> Question:
+        """Return a new one, good once and for two minutes."""
+        return cls(os.urandom(32), place, time.monotonic() + CHALLENGE_SECONDS)
+
+
+def challenge_of(question: Question | None, place: Place | None) -> bytes:
+    """Return the challenge of a question that can be answered from this place now. Raises Refused."""
+    if question is None or question.place != place or time.monotonic() >= question.until:
+        raise Refused("no such challenge (any more)")
+    return question.challenge
+
+
 class Challenges:
-    """Questions that wait for their answer: each for one asker and purpose, good once and for two minutes."""
+    """Questions to those who are signed in: each for one asker and purpose, and in place of his last one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, str], tuple[bytes, Place, float]] = {}
+        self._open: dict[tuple[str, str], Question] = {}
 
     def new(self, asker: str, purpose: str, place: Place) -> bytes:
-        """Return a new challenge in place of the asker's last one."""
-        challenge = os.urandom(32)
+        """Return a new challenge."""
+        question = Question.new(place)
         with self._lock:
             self._open.pop((asker, purpose), None)
             while len(self._open) >= _MOST_CHALLENGES:
                 del self._open[next(iter(self._open))]
-            self._open[asker, purpose] = (challenge, place, time.monotonic() + CHALLENGE_SECONDS)
-        return challenge
+            self._open[asker, purpose] = question
+        return question.challenge
 
     def take(self, asker: str, purpose: str, place: Place | None) -> bytes:
         """Return the challenge and forget it. Raises Refused where there is none, or it is late or of another place."""
         with self._lock:
             found = self._open.pop((asker, purpose), None)
-        if found is None or found[1] != place or time.monotonic() >= found[2]:
-            raise Refused("no such challenge (any more)")
-        return found[0]
+        return challenge_of(found, place)
 
     def forget(self) -> None:
         """Let no open question be answered any more."""
@@ -206,10 +224,12 @@ def options_to_use(place: Place, challenge: bytes, *, verified: bool, named: boo
     return dict(json.loads(options_to_json(options)))
 
 
-def use(credential: dict[str, Any], place: Place, challenge: bytes, *, verified: bool) -> Passkey:
+def use(credential: dict[str, Any], place: Place | None, challenge: bytes, *, verified: bool) -> Passkey:
     """Return the passkey that has answered the challenge. Raises Refused."""
     from webauthn import verify_authentication_response
 
+    if place is None:
+        raise Refused("no place for a passkey")
     found = [key for key in listed(place.rp_id) if key.credential_id == credential.get("id")]
     if not found:
         raise Refused("no passkey of ours")

@@ -6,6 +6,8 @@ of this machine's user, after all); `admin` is everything. Sessions are always `
 
 from __future__ import annotations
 
+from ..messages import AccountsError, _
+
 PUBLIC = "public"
 READ, LAUNCH, ADMIN = "read", "launch", "admin"
 _HOLDS = {READ: {READ}, LAUNCH: {READ, LAUNCH}, ADMIN: {READ, LAUNCH, ADMIN}}
@@ -79,6 +81,22 @@ EVENTS = {
     # A new login takes the place of the account's old one.
     "start_login": ADMIN,
 }
+
+
+class ScopeTooSmall(AccountsError):
+    """An API token was shown for more than its scope allows."""
+
+    def __init__(self, held: str, needed: str) -> None:
+        super().__init__(
+            _("this API token's scope does not allow this: it is {scope}", scope=held),
+            _("use one with the scope {scope}", scope=needed),
+        )
+
+
+def require(held: str, needed: str) -> None:
+    """Raise ScopeTooSmall unless one scope is enough for another."""
+    if not allows(held, needed):
+        raise ScopeTooSmall(held, needed)
 
 
 def of_route(endpoint: str | None) -> str:

@@ -26,7 +26,7 @@ from ..install.rc_files import CONTAINER_VARIABLE
 from ..messages import AccountsError, InvalidInput, StorageFailed, _, printable, say, warn
 from ..system import programs
 from ..terminal import images, survivors
-from . import addresses, browser_libs, self_signed, sign_in
+from . import addresses, browser_libs, factors, self_signed, sign_in
 from .api import Config, live_updates, stop_terminals
 from .bounded_log import Bounded
 from .worker import Timed, Worker, raise_descriptor_limit
@@ -100,6 +100,8 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
             say(_("  from other machines: {url}", url=f"{scheme}://{addresses.in_url(address)}:{port}/"))
         if not options.certificate:
             warn(_("plain HTTP: whoever is on the way can read along; put HTTPS in front, or use an SSH tunnel"))
+    if options.remote and not factors.are_set():
+        say(_("  no second factor is set: a passkey or an authenticator app keeps out whoever learns the password"))
     if code:
         say(_("  first visit: {link}", link=_setup_link(url, code)))
         say(_("  setup code, for a first visit from another machine: {code}", code=code))

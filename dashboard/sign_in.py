@@ -1,11 +1,11 @@
-"""Owns who may use the dashboard: its password, its sessions, its API token.
+"""Owns who may use the dashboard: its password and its sessions.
 
-All of it are rows of the accounts database, hashed. It knows no HTTP: addresses and secrets come in as text.
+All of it are rows of the accounts database, hashed. It knows no HTTP: addresses and secrets come in as text. The API
+tokens, which end with the password, are in tokens.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import re
@@ -20,8 +20,9 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from ..accounts import storage
 from ..messages import AccountsError, Conflict, InvalidInput, _
-from . import first_setup
+from . import first_setup, tokens
 from .attempts import Attempts as Attempts, TooManyAttempts as TooManyAttempts
+from .random_secrets import digest as digest, hash_code, new_code
 
 SESSION_SECONDS = 7 * 24 * 3600
 SHORTEST_PASSWORD = 10
@@ -30,8 +31,6 @@ _METHOD = "pbkdf2:sha256:600000"
 _MOST_SESSIONS = 100
 _SEEN_EVERY_MS = 60_000
 STEP_UP_MS = 10 * 60_000
-# The token that the first set-up gives.
-_FIRST_TOKEN = "first"  # noqa: S105 - its name
 # The stems of what is tried first everywhere; digits and signs around them, or in place of letters, help nobody.
 _COMMON_WORDS = (
     "password passwords passwort motdepasse contrasena letmein letmeinplease welcome iloveyou iloveyouforever sunshine "
@@ -43,6 +42,10 @@ _COMMON = frozenset(_COMMON_WORDS.split())
 _LOOK_ALIKES = str.maketrans("0134@5$", "oleaass")
 
 _hashing = threading.BoundedSemaphore(max(1, min(2, (os.cpu_count() or 2) - 1)))
+
+
+# The code of a first set-up is one of ours that are typed.
+new_setup_code, hash_setup_code = new_code, hash_code
 
 
 class WrongPassword(AccountsError):
@@ -108,7 +111,7 @@ def set_up(password: str) -> str:
             connection.execute("INSERT INTO settings VALUES ('password_hash', ?)", (hashed,))
         except sqlite3.IntegrityError as error:
             raise _already_set_up() from error
-        _replace_first_token(connection, token)
+        tokens.replace_first(connection, token)
     first_setup.mark()
     return token
 
@@ -117,7 +120,7 @@ def reset_password() -> None:
     """Forget the password, every session and every API token: the next visit chooses another password."""
     with storage.writing() as connection:
         connection.execute("DELETE FROM settings WHERE key = 'password_hash'")
-        connection.execute("DELETE FROM api_tokens")
+        tokens.end_all(connection)
         _delete_sessions(connection)
     first_setup.unmark()
 
@@ -137,27 +140,16 @@ def check_password(password: str, field: str = "password") -> None:
 
 
 def change_password(new_password: str) -> list[str]:
-    """Store another password, end every session and API token, and return the hashes of the sessions ended."""
+    """Store another password, end every session and API token, and return whose sockets have ended with them."""
     hashed = _hash(check_strength(new_password, "new_password"))
     with storage.writing() as connection:
         connection.execute("UPDATE settings SET value = ? WHERE key = 'password_hash'", (hashed,))
-        connection.execute("DELETE FROM api_tokens")
-        return _delete_sessions(connection)
+        return tokens.end_all(connection) + _delete_sessions(connection)
 
 
-def rotate_token() -> str:
-    """Make a new API token, end the old one and return the new one, shown this once."""
-    token = secrets.token_urlsafe(32)
-    with storage.writing() as connection:
-        _replace_first_token(connection, token)
-    return token
-
-
-def is_api_token(text: str) -> bool:
-    """Tell whether this is the API token; compares hashes in constant time."""
-    with storage.reading() as connection:
-        row = connection.execute("SELECT hash FROM api_tokens WHERE name = ?", (_FIRST_TOKEN,)).fetchone()
-    return row is not None and hmac.compare_digest(str(row["hash"]), digest(text))
+def password_mark() -> str:
+    """Return what changes whenever the password does, and tells nothing of it."""
+    return digest(_setting("password_hash"))
 
 
 class Opened(NamedTuple):
@@ -256,26 +248,15 @@ def close_all_sessions() -> list[str]:
         return _delete_sessions(connection)
 
 
-def new_setup_code() -> str:
-    """Return a code to print on the server's own terminal: 12 letters and digits that cannot be mistaken, 58 bits."""
-    letters = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _place in range(12))
-    return "-".join(letters[place : place + 4] for place in (0, 4, 8))
-
-
 def check_setup_code(given: str, *code_hashes: str) -> None:
     """Raise WrongPassword unless `given` is one of the codes; case, spaces and dashes do not matter."""
-    found = hash_setup_code(given)
+    found = hash_code(given)
     if not any([code_hash and hmac.compare_digest(found, code_hash) for code_hash in code_hashes]):
         raise WrongPassword(
             _("the setup code is missing or wrong"),
             _("the server printed it on its own terminal when it started"),
             field="setup_code",
         )
-
-
-def hash_setup_code(code: str) -> str:
-    """Return what a server keeps of the code it has printed."""
-    return digest(re.sub(r"[\s-]", "", code).upper())
 
 
 def check_strength(password: str, field: str) -> str:
@@ -296,11 +277,6 @@ def check_strength(password: str, field: str) -> str:
             field=field,
         )
     return text
-
-
-def digest(secret: str) -> str:
-    """Return the SHA-256 of a random secret of ours; 256 bits need no slow hash."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _is_common(text: str) -> bool:
@@ -331,14 +307,6 @@ def _delete_sessions(connection: sqlite3.Connection) -> list[str]:
     ended = [str(row["id_hash"]) for row in connection.execute("SELECT id_hash FROM sessions")]
     connection.execute("DELETE FROM sessions")
     return ended
-
-
-def _replace_first_token(connection: sqlite3.Connection, token: str) -> None:
-    connection.execute("DELETE FROM api_tokens WHERE name = ?", (_FIRST_TOKEN,))
-    connection.execute(
-        "INSERT INTO api_tokens (name, hash, scope, created_at) VALUES (?, ?, 'admin', ?)",
-        (_FIRST_TOKEN, digest(token), _now_ms()),
-    )
 
 
 def _already_set_up() -> Conflict:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 
 from ..messages import _
 from ..terminal import packets
-from . import callers, sign_in
+from . import callers, sign_in, tokens
 from .attempts import place_of
 from .door import HALF_KNOWN, KNOWN, LARGEST_BODY, STRANGER, VISIT
 from .origin import SOCKET_PATH, client_address
@@ -31,7 +31,7 @@ _MOST_UNPROVEN = 16
 
 
 class Caller(NamedTuple):
-    """Who sends a request: `owner` is a session's hash, "" for the API token, None for nobody known.
+    """Who sends a request: `owner` is a session's hash, an API token's owner, None for nobody known.
 
     `session` is the hash of the session whose cookie came along, with its second secret or without.
     """
@@ -134,8 +134,9 @@ class SocketDoor:
     # Requests
 
     def _caller(self, environ: WSGIEnvironment) -> Caller:
-        if (token := environ.get("HTTP_X_AUTH_TOKEN", "")) and sign_in.is_api_token(token):
-            return Caller("")
+        token = tokens.find(environ.get("HTTP_X_AUTH_TOKEN", ""))
+        if token is not None:
+            return Caller(token.owner)
         session = callers.session_of(environ)
         if session is not None:
             return Caller(session.id_hash, session.id_hash)

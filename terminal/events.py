@@ -45,16 +45,29 @@ def register(
     plan: Callable[..., Any] = plan,
     terminals: Terminals | None = None,
     environ: Mapping[str, str] | None = None,
+    allow: Callable[[str, str], None] | None = None,
 ) -> TerminalEvents:
-    """Let the clients of a Flask-SocketIO server open terminals; to be called once it has its application."""
-    return TerminalEvents(socketio.server, plan, terminals or Terminals(), os.environ if environ is None else environ)
+    """Let the clients of a Flask-SocketIO server open terminals; to be called once it has its application.
+
+    `allow` is told the client and the event before anything is done, and raises AccountsError where that may not be.
+    """
+    environ = os.environ if environ is None else environ
+    return TerminalEvents(socketio.server, plan, terminals or Terminals(), environ, allow)
 
 
 class TerminalEvents:
     """The terminals of one server, and the connections that watch them."""
 
-    def __init__(self, server: Any, plan: Callable[..., Any], terminals: Terminals, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        server: Any,
+        plan: Callable[..., Any],
+        terminals: Terminals,
+        environ: Mapping[str, str],
+        allow: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._server = server
+        self._allow = allow
         self._plan = plan
         self._environ = environ
         self.terminals = terminals
@@ -240,6 +253,8 @@ class TerminalEvents:
                 if not isinstance(payload, dict):
                     raise InvalidInput(_("an event needs an object"))
                 _choose_language(connection, payload)
+                if self._allow is not None:
+                    self._allow(sid, event.__name__)
                 event(connection, payload)
             except AccountsError as error:
                 connection.post("terminal_error", describe_error(error, payload if isinstance(payload, dict) else {}))

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from ... import db
-from ...accounts import clocks, sessions as running_sessions, storage, usage
+from ...accounts import clocks, journal, sessions as running_sessions, storage, usage
 from ...install import aliases as shell_aliases, rc_files
 from ...messages import InvalidInput, _
-from ..api import body, json_body, ok, parts, refuse_browser, require_step_up
+from .. import scopes
+from ..api import body, json_body, note, ok, parts, refuse_browser, require_scope, require_step_up
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/api")
 _CREDENTIALS = ("api_key", "access_token", "refresh_token")
@@ -129,7 +130,9 @@ def delete_account(account_id: str) -> Response:
     """Remove an account."""
     body("Nothing")
     require_step_up()
+    name = db.get_account(account_id).name
     db.delete_account(account_id)
+    note("account-removed", account=name)
     _accounts_changed()
     return ok()
 
@@ -167,11 +170,13 @@ def launch(account_id: str) -> Response:
     """Tell the command that launches claude with this account; the credential itself only when asked to reveal it."""
     given = body("Launch")
     if given.get("reveal", False):
+        require_scope(scopes.ADMIN)
         require_step_up()
     account = db.get_account(account_id)
     answer = {"command": f"claude-accounts launch {account.name}", "variable": db.VARIABLES[account.auth_type]}
     if given.get("reveal", False):
         ((answer["variable"], answer["value"]),) = db.get_launch_env(account_id).items()
+        note("reveal", account=account.name)
         parts().live.accounts_changed()
     return jsonify(answer)
 
@@ -194,6 +199,7 @@ def export_to_browser() -> Response:
 def _export() -> Response:
     """Return the answer; a header names the accounts whose tokens may have been replaced."""
     entries = db.export_accounts(refresh_tokens=request.args.get("refresh_tokens", "1") != "0")
+    note("export", detail=journal.names([str(entry["name"]) for entry in entries]))
     response = jsonify(entries)
     if entries.behind:
         # The array is what it always was; names are plain ASCII.
@@ -207,6 +213,7 @@ def import_accounts() -> Response:
     """Add the accounts of an export; those whose name is taken are skipped."""
     require_step_up()
     done = db.import_accounts(json_body())
+    note("import", detail=journal.names(done.imported))
     if done.imported:
         _accounts_changed()
     return jsonify(

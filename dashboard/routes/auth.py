@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from ...messages import VERSION, NotFound, _
-from .. import browser_libs, callers, origin, sign_in
-from ..api import address, authenticated, body, is_browser, ok, parts, require_step_up, session_cookie
+from ...messages import VERSION, InvalidInput, NotFound, _
+from .. import browser_libs, callers, factors, origin, passkeys, recovery, sign_in, tokens
+from ..api import address, authenticated, body, is_browser, note, ok, owner, parts, require_step_up, session_cookie
+from ..attempts import place_of
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth")
 
@@ -28,6 +31,7 @@ def status() -> Response:
             "authenticated": is_in,
             "setup_code_required": not done and _needs_setup_code(),
             "unlocked_seconds": _seconds_left(g.session) if is_in and g.session else 0,
+            "passkeys": bool(passkeys.listed()),
             "vendor": f"/vendor/{browser_libs.lock_id()}/" if browser_libs.vendor_folder() else "",
             "version": VERSION,
         }
@@ -44,17 +48,22 @@ def setup() -> tuple[Response, int]:
         sign_in.check_setup_code(given.get("setup_code", ""), *codes)
     token = sign_in.set_up(given["password"])
     parts().setup_codes.forget()
-    return _signed_in({"api_token": token}), 201
+    return signed_in({"api_token": token}, event="set-up"), 201
 
 
 @blueprint.post("/login")
 def login() -> Response:
-    """Start a new session, and end the one that the request came with."""
+    """Start a new session, and end the one that the request came with; where a factor is set, that takes one more step.
+
+    Until it is taken no try is forgotten: whoever has the password cannot try codes without limit.
+    """
     given = body("Password")
     parts().attempts.count("login", address())
     sign_in.check_password(given["password"])
-    parts().attempts.forget("login", address())
-    return _signed_in({"ok": True})
+    if factors.are_set():
+        ways = factors.ways(passkeys.place_of(request.environ))
+        raise factors.FactorRequired(ways, parts().sign_ins.begin(place_of(address())))
+    return signed_in({"ok": True}, "password")
 
 
 @blueprint.post("/logout")
@@ -62,6 +71,7 @@ def logout() -> Response:
     """End this session, and with it its sockets."""
     body("Nothing")
     if g.session:
+        note("sign-out")
         sign_in.close_session(g.session.id_hash)
         parts().live.close_of([g.session.id_hash])
     return _without_cookie(ok())
@@ -69,8 +79,20 @@ def logout() -> Response:
 
 @blueprint.post("/step-up")
 def step_up() -> Response:
-    """Prove again who sits at this browser; what asks for that is then open for ten minutes."""
-    _prove(body("Password")["password"], "password")
+    """Prove again who sits at this browser, by one of the ways; what asks for that is then open for ten minutes."""
+    given = body("StepUp")
+    way = one_of(given, ("password", factors.TOTP, factors.RECOVERY, factors.PASSKEY))
+    parts().attempts.count("prove")
+    if way == "password":
+        sign_in.check_password(given["password"])
+    elif way == factors.PASSKEY:
+        place = passkeys.place_of(request.environ)
+        with refused_passkeys():
+            challenge = parts().challenges.take(owner(), "step-up", place)
+            passkeys.use(given[way], place, challenge, verified=True)
+    else:
+        spend_code(way, given[way])
+    parts().attempts.forget("prove")
     if g.session:
         sign_in.note_proof(g.session)
     return jsonify({"unlocked_seconds": sign_in.STEP_UP_MS // 1000})
@@ -92,17 +114,19 @@ def change_password() -> Response:
     sign_in.check_strength(given["new_password"], "new_password")
     _prove(given["old_password"], "old_password")
     ended = sign_in.change_password(given["new_password"])
-    response = _signed_in({"ok": True}) if g.session else ok()
-    parts().live.close_of([*ended, ""])
+    note("password-changed")
+    response = signed_in({"ok": True}, "") if g.session else ok()
+    parts().live.close_of(ended)
     return response
 
 
 @blueprint.post("/rotate-token")
 def rotate_token() -> Response:
-    """Make a new API token, shown this once; the old one and its sockets end."""
+    """Make the first API token anew, shown this once; the old one and its sockets end."""
     _prove(body("Password")["password"], "password")
-    token = sign_in.rotate_token()
-    parts().live.close_of([""])
+    token, ended = tokens.rotate_first()
+    parts().live.close_of(ended)
+    note("token-rotated", detail=tokens.FIRST)
     return jsonify({"api_token": token})
 
 
@@ -130,14 +154,15 @@ def sessions() -> Response:
 def end_session(session_id: str) -> Response:
     """End one session, named as the list does, and with it its sockets."""
     body("Nothing")
-    found = [session.id_hash for session in sign_in.list_sessions() if session.id_hash[:16] == session_id]
+    found = [session for session in sign_in.list_sessions() if session.id_hash[:16] == session_id]
     if not found:
         raise NotFound(_("there is no such session (any more)"))
-    if not (g.session and g.session.id_hash in found):
+    if g.session not in found:
         require_step_up()
-    for id_hash in found:
-        sign_in.close_session(id_hash)
-    parts().live.close_of(found)
+    for session in found:
+        sign_in.close_session(session.id_hash)
+        note("session-ended", detail=f"{session.id_hash[:8]}, {session.address}")
+    parts().live.close_of([session.id_hash for session in found])
     return ok()
 
 
@@ -145,7 +170,9 @@ def end_session(session_id: str) -> Response:
 def sign_out_everywhere() -> Response:
     """End every session, this one too."""
     body("Nothing")
-    parts().live.close_of(sign_in.close_all_sessions())
+    ended = sign_in.close_all_sessions()
+    parts().live.close_of(ended)
+    note("sign-out-everywhere", detail=str(len(ended)))
     return _without_cookie(ok())
 
 
@@ -160,12 +187,54 @@ def _prove(password: str, field: str) -> None:
     parts().attempts.forget("prove")
 
 
-def _signed_in(answer: dict[str, Any]) -> Response:
-    """Return the answer with a new session's cookie and, for a browser, its page secret."""
+def one_of(given: dict[str, Any], ways: tuple[str, ...]) -> str:
+    """Return the one of the ways that was taken. Raises InvalidInput for none, and for several."""
+    taken = [way for way in ways if way in given]
+    if not taken:
+        raise InvalidInput(_("{field} is missing", field=ways[0]), field=ways[0])
+    if len(taken) > 1:
+        raise InvalidInput(_("only one of {fields} can be given", fields=", ".join(taken)), field=taken[1])
+    return taken[0]
+
+
+def spend_code(way: str, code: str) -> None:
+    """Spend a code of the app, or a recovery code. Raises WrongFactor, TooManyAttempts.
+
+    Six digits are few: wherever they are tried and from wherever, there is one count of them.
+    """
+    if way == factors.TOTP:
+        parts().attempts.count(way)
+        factors.check_code(way, code)
+        parts().attempts.forget(way)
+        return
+    factors.check_code(way, code)
+    note("recovery-code-used", detail=f"{recovery.left()}/{recovery.CODES}")
+
+
+@contextmanager
+def refused_passkeys() -> Iterator[None]:
+    """Tell of every passkey that is refused inside the same, whatever was wrong with it."""
+    try:
+        yield
+    except passkeys.Refused as error:
+        raise factors.WrongFactor(factors.PASSKEY) from error
+
+
+def signed_in(answer: dict[str, Any], way: str = "", event: str = "sign-in") -> Response:
+    """Return the answer with a new session's cookie and, for a browser, its page secret.
+
+    `way` is how its owner has proved who he is; without one the event is not a sign-in of its own.
+    """
     browser = is_browser()
     opened = sign_in.open_session(
         address(), request.headers.get("User-Agent", ""), replaces=session_cookie(), browser=browser
     )
+    g.token = None
+    g.session = sign_in.find_session(opened.cookie, opened.page_secret)
+    if way:
+        parts().attempts.forget("login", address())
+    if way or event != "sign-in":
+        note(event, detail=way)
     if session_cookie():
         parts().live.close_of([sign_in.digest(session_cookie())])
     if browser:

@@ -8,8 +8,9 @@ from flask import Blueprint, Response, jsonify, request
 
 from ...messages import Conflict, InvalidInput, NotFound, _
 from .. import factors, passkeys, recovery, sign_in, totp
-from ..api import body, note, owner, parts, require_step_up
-from .auth import check_passkey, signed_in, spend_code
+from ..api import address, body, note, owner, parts, require_step_up
+from ..attempts import place_of
+from .auth import one_of, refused_passkeys, signed_in, spend_code
 
 blueprint = Blueprint("factors", __name__, url_prefix="/api/auth")
 
@@ -20,10 +21,9 @@ def sign_in_options() -> Response:
     given = body("PendingOnly")
     place = passkeys.require_place(request.environ)
     sign_ins = parts().sign_ins
-    pending = given.get("pending") or sign_ins.begin(alone=True)
+    pending = given.get("pending") or sign_ins.begin(place_of(address()), alone=True)
     alone = sign_ins.find(pending).alone
-    challenge = parts().challenges.new(pending, "sign-in", place)
-    options = passkeys.options_to_use(place, challenge, verified=alone, named=not alone)
+    options = passkeys.options_to_use(place, sign_ins.ask(pending, place), verified=alone, named=not alone)
     return jsonify({"pending": pending, "options": options})
 
 
@@ -31,17 +31,18 @@ def sign_in_options() -> Response:
 def second_step() -> Response:
     """End a sign-in that waits for its second step: by a code of the app, a passkey, or a recovery code."""
     given = body("SecondStep")
-    pending = given["pending"]
-    alone = parts().sign_ins.find(pending).alone
-    parts().sign_ins.count(pending)
-    if "passkey" in given:
-        check_passkey(given["passkey"], pending, "sign-in", verified=alone)
-        way = "passkey"
-    elif alone or not (given.keys() & {"totp", "recovery_code"}):
-        raise InvalidInput(_("{field} is missing", field="passkey" if alone else "totp"), field="totp")
+    pending, sign_ins = given["pending"], parts().sign_ins
+    alone = sign_ins.find(pending).alone
+    way = one_of(given, (factors.PASSKEY,) if alone else (factors.TOTP, factors.RECOVERY, factors.PASSKEY))
+    parts().attempts.count("login", address())
+    sign_ins.count(pending)
+    if way == factors.PASSKEY:
+        place = passkeys.place_of(request.environ)
+        with refused_passkeys():
+            passkeys.use(given[way], place, sign_ins.take(pending, place), verified=alone)
     else:
-        way = spend_code(given)
-    parts().sign_ins.end(pending)
+        spend_code(way, given[way])
+    sign_ins.end(pending)
     return signed_in({"ok": True, "recovery_left": recovery.left()}, way if alone else f"password, {way}")
 
 
@@ -128,11 +129,9 @@ def add_passkey() -> Response:
     given = body("NewPasskey")
     require_step_up()
     place = passkeys.require_place(request.environ)
-    try:
+    with refused_passkeys():
         challenge = parts().challenges.take(owner(), "add", place)
         passkeys.add(given["name"], given["passkey"], place, challenge)
-    except passkeys.Refused as error:
-        raise factors.WrongFactor("passkey") from error
     return _changed("factor-added", f"passkey {given['name'].strip()}, {place.rp_id}")
 
 

@@ -8,7 +8,7 @@ from conftest import Cli, assert_fails_cleanly
 from running_dashboard import API_KEY, PASSWORD, set_up
 
 from claude_accounts import db
-from claude_accounts.dashboard import sign_in
+from claude_accounts.dashboard import sign_in, tokens
 
 
 def test_next_visit_chooses_another_password_and_accounts_stay(home: Path, cli: Cli) -> None:
@@ -18,7 +18,7 @@ def test_next_visit_chooses_another_password_and_accounts_stay(home: Path, cli: 
     assert finished.returncode == 0 and "choose another" in finished.stderr
     # The server that runs sees it at once.
     assert dashboard.client.get("/api/accounts").status_code == 401
-    assert not sign_in.is_api_token(dashboard.token)
+    assert not tokens.find(dashboard.token)
     assert dashboard.client.post("/api/auth/login", json={"password": PASSWORD}).status_code != 200
     assert dashboard.client.post("/api/auth/setup", json={"password": "eight dry owls sing"}).status_code == 201
     assert [account.name for account in db.list_accounts()] == ["work"]

@@ -15,7 +15,9 @@ from claude_accounts.dashboard.api import Config
 from claude_accounts.server import create_app
 
 OTHER_PASSWORD = "eight dry owls sing"
-PUBLIC = {("GET", "/api/auth/status"), ("POST", "/api/auth/setup"), ("POST", "/api/auth/login")}
+PUBLIC = {("GET", "/api/auth/status")} | {
+    ("POST", f"/api/auth/{path}") for path in ("setup", "login", "login/passkey", "login/factor")
+}
 
 
 @pytest.fixture(autouse=True)

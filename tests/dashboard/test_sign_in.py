@@ -14,7 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from claude_accounts.accounts import storage
-from claude_accounts.dashboard import attempts as attempts_module, sign_in
+from claude_accounts.dashboard import attempts as attempts_module, sign_in, tokens as api_tokens
 from claude_accounts.messages import AccountsError, Conflict, InvalidInput
 from claude_accounts.system.folders import data_folder
 from claude_accounts.system.private_files import make_private_folder
@@ -146,20 +146,20 @@ def test_no_secret_of_sign_in_is_in_any_file() -> None:
 def test_api_token_has_256_bits_and_replaces_the_old_one() -> None:
     """AUT-27"""
     first = sign_in.set_up(PASSWORD)
-    second = sign_in.rotate_token()
+    second = api_tokens.rotate_first()[0]
     assert len(first) == len(second) == 43
     assert first != second
-    assert sign_in.is_api_token(second)
-    assert not sign_in.is_api_token(first)
+    assert api_tokens.find(second)
+    assert not api_tokens.find(first)
 
 
 @pytest.mark.usefixtures("cheap_hash")
 @pytest.mark.parametrize("text", ["", " ", "x" * 100_000, "ü", "\ud800", "\0", "None"])
 def test_odd_token_is_just_wrong(text: str) -> None:
     """AUT-28"""
-    assert not sign_in.is_api_token(text)
+    assert not api_tokens.find(text)
     sign_in.set_up(PASSWORD)
-    assert not sign_in.is_api_token(text)
+    assert not api_tokens.find(text)
 
 
 @pytest.mark.usefixtures("cheap_hash")
@@ -186,7 +186,7 @@ def test_twenty_setups_at_once_have_one_winner() -> None:
     assert len(refused) == 19
     ((password, token),) = tokens.items()
     sign_in.check_password(password)
-    assert sign_in.is_api_token(token)
+    assert api_tokens.find(token)
 
 
 @pytest.mark.usefixtures("cheap_hash")
@@ -197,7 +197,7 @@ def test_second_setup_changes_nothing() -> None:
     with pytest.raises(Conflict):
         sign_in.set_up("eight dry owls sing")
     assert _settings() == before
-    assert sign_in.is_api_token(token)
+    assert api_tokens.find(token)
 
 
 def test_session_ends_after_seven_days(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,8 +320,9 @@ def test_password_change_ends_every_session() -> None:
     """AUT-22"""
     sign_in.set_up(PASSWORD)
     cookies = [sign_in.open_session("127.0.0.1", "browser").cookie for _browser in range(3)]
+    (token,) = api_tokens.listed()
     ended = sign_in.change_password("eight dry owls sing")
-    assert sorted(ended) == sorted(map(sign_in.digest, cookies))
+    assert sorted(ended) == sorted([token.owner, *map(sign_in.digest, cookies)])
     assert [cookie for cookie in cookies if sign_in.find_session(cookie)] == []
     with pytest.raises(sign_in.WrongPassword):
         sign_in.check_password(PASSWORD)
@@ -347,7 +348,7 @@ def test_a_database_of_before_keeps_its_token_and_programs_but_no_browser_withou
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
         connection.execute("PRAGMA user_version = 3")
     connection.close()
-    assert sign_in.is_api_token("token")
+    assert api_tokens.find("token")
     assert sign_in.find_session("script") and not sign_in.find_session("browser")
 
 
