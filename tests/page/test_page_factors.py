@@ -31,11 +31,11 @@ CODE = f"{STEP} [name=code]"
 SECURITY = "dialog[data-name=security]"
 ONCE = "dialog[data-name=shown-once]"
 # As browsers were before they converted the JSON of WebAuthn themselves.
-OLDER = """
+OLDER = """if (globalThis.PublicKeyCredential) {
     delete PublicKeyCredential.parseCreationOptionsFromJSON;
     delete PublicKeyCredential.parseRequestOptionsFromJSON;
     delete PublicKeyCredential.prototype.toJSON;
-"""
+}"""
 
 
 @pytest.fixture

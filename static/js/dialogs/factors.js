@@ -7,7 +7,6 @@ import { confirmed, dialog, openDialog } from "../shared/dialog.js";
 import { named } from "../shared/elements.js";
 import { entry } from "../shared/entries.js";
 import { clearError, onSubmit, value } from "../shared/forms.js";
-import { keep } from "../shared/kept.js";
 import { ago, dateTime, t } from "../shared/messages.js";
 import { showOnce } from "../shared/once.js";
 import { makePasskey, passkeysWork } from "../shared/passkeys.js";
@@ -26,8 +25,6 @@ export async function showFactors() {
   try {
     const { totp_since: since, passkeys, recovery_left: left } = await listFactors();
     const any = since > 0 || passkeys.length > 0;
-    // What this browser remembers of a passkey holds only as long as there is one for this name.
-    if (!passkeys.some((key) => key.rp_id === location.hostname)) keep("passkey", "");
     named(security, "factors-intro").textContent = t(any ? "factors_some" : "factors_none");
     named(security, "passkey-place").hidden = passkeysWork();
     named(security, "add-passkey").hidden = !passkeysWork();
@@ -131,8 +128,8 @@ function wireApp() {
   onSubmit(form, async () => {
     const answer = await request("POST", "/api/auth/factors/totp/confirm", { code: value(form, "code") });
     totp.close();
-    say(t("totp_done"));
     await changed(answer);
+    say(t("totp_done"));
   });
   named(totp, "copy-secret").addEventListener("click", () => void copy(secret));
   totp.addEventListener("close", () => {
@@ -153,9 +150,8 @@ function wirePasskey() {
     const name = value(form, "name").trim();
     const { options } = await request("POST", "/api/auth/factors/passkeys/options", {});
     const answer = await request("POST", "/api/auth/factors/passkeys", { name, passkey: await makePasskey(options) });
-    keep("passkey", "used");
     passkey.close();
-    say(t("passkey_done", { name }));
     await changed(answer);
+    say(t("passkey_done", { name }));
   });
 }

@@ -3,7 +3,6 @@
 import { Refused, secondStep, signInOptions } from "../shared/api.js";
 import { copyOf, named } from "../shared/elements.js";
 import { clearError, onSubmit, showError, value } from "../shared/forms.js";
-import { keep, kept } from "../shared/kept.js";
 import { onLanguage, t } from "../shared/messages.js";
 import { passkeysWork, usePasskey } from "../shared/passkeys.js";
 import { say } from "../shared/toasts.js";
@@ -45,7 +44,6 @@ export function secondStepIn(place, { entered, back }) {
   async function sendPasskey() {
     const { options } = await signInOptions(pending);
     await secondStep(pending, { passkey: await usePasskey(options) });
-    keep("passkey", "used");
     end();
     await entered();
   }
@@ -105,16 +103,15 @@ export function secondStepIn(place, { entered, back }) {
   };
 }
 
-/** Sign in with a passkey alone, where this browser has used one before. */
+/** Sign in with a passkey alone. */
 export async function signInByPasskey() {
   const { pending, options } = await signInOptions("");
   await secondStep(pending, { passkey: await usePasskey(options) });
 }
 
-/** Show the button of signInByPasskey where it can be of use. @param {ParentNode} form */
-export function offerPasskey(form) {
-  // The server tells no stranger which passkeys there are; this browser remembers that it has used one.
-  named(form, "passkey-alone").hidden = !(passkeysWork() && kept("passkey"));
+/** Show the button of signInByPasskey where it can be of use. @param {ParentNode} form @param {import("../shared/api.js").AuthStatus} status */
+export function offerPasskey(form, status) {
+  named(form, "passkey-alone").hidden = !(status.passkeys && passkeysWork());
 }
 
 /** Tell whether this sign-in waits no longer. @param {Refused} error */

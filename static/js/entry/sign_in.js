@@ -1,6 +1,6 @@
 /** Owns the way in: the first password, the API token shown once, signing in, and signing in again over the page. */
 
-import { Refused, setUp, signIn } from "../shared/api.js";
+import { authStatus, Refused, setUp, signIn } from "../shared/api.js";
 import { copy } from "../shared/clipboard.js";
 import { dialog } from "../shared/dialog.js";
 import { named } from "../shared/elements.js";
@@ -78,7 +78,6 @@ function wirePassword(form, entered) {
     form.hidden = false;
     form.reset();
     clearError(form);
-    offerPasskey(form);
   });
 }
 
@@ -113,7 +112,9 @@ export function takeSetupCode() {
 /** Show the form that fits: no password yet, or not signed in. @param {import("../shared/api.js").AuthStatus} status */
 export function showEntry(status) {
   named(document, "setup-code-field").hidden = broughtCode || !status.setup_code_required;
-  begin.get(named(document, "sign-in-form", HTMLFormElement))?.();
+  const form = named(document, "sign-in-form", HTMLFormElement);
+  begin.get(form)?.();
+  offerPasskey(form, status);
   showView(status.setup_done ? "sign-in" : "setup");
 }
 
@@ -124,8 +125,11 @@ let again = null;
 export function signInAgain() {
   again ??= new Promise((resolve) => {
     const element = dialog("sign-in-again");
-    begin.get(named(element, "again-form", HTMLFormElement))?.();
+    const form = named(element, "again-form", HTMLFormElement);
+    begin.get(form)?.();
     element.showModal();
+    // Where nobody answers, the password is asked for all the same.
+    void authStatus().then((status) => offerPasskey(form, status), () => {});
     element.addEventListener("close", () => {
       again = null;
       resolve();

@@ -30,7 +30,7 @@ import { keepSecret, pageSecret } from "./secret.js";
  * @typedef {{pid: number, account_id: string, account_name: string, folder: string, since: number, origin: "shell" | "web", token_ends: number, state: "running" | "perhaps", elsewhere: "" | "container" | "machine"}} RunningSession
  * @typedef {{folder: string, account_id: string, account_name: string}} Binding
  *
- * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, vendor?: string, version?: string}} AuthStatus
+ * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, passkeys?: boolean, vendor?: string, version?: string}} AuthStatus
  * @typedef {{id: string, name: string, rp_id: string, origin: string, created_at: number, last_used_at: number}} Passkey
  * @typedef {{totp_since: number, passkeys: Passkey[], recovery_left: number}} Factors times are epoch milliseconds, 0 for never
  * @typedef {{id: number, name: string, scope: "read" | "launch" | "admin", created_at: number, expires_at: number, last_used_at: number, current: boolean}} ApiToken

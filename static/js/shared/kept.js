@@ -1,7 +1,6 @@
 /** Owns what this browser remembers between visits: tastes only, never a token, a name or a credential. */
 
-// That a passkey was used here says neither which nor whose.
-/** @typedef {"passkey" | "theme" | "language" | "layout" | "single-keys" | "terminal-font" | "terminal-options"} Taste */
+/** @typedef {"theme" | "language" | "layout" | "single-keys" | "terminal-font" | "terminal-options"} Taste */
 
 /** Return what was kept, "" for nothing or where storage is switched off. @param {Taste} name */
 export function kept(name) {
