@@ -6,9 +6,12 @@ import { offerTerminals, showMatches, wireAccounts } from "./accounts/list.js";
 import { offerTerminalLogin, openAdd, openDelete, openEdit, openLogin, wireAccountDialogs } from "./dialogs/accounts.js";
 import { openAliases, wireAliases } from "./dialogs/aliases.js";
 import { openExport, openImport, wireBackup } from "./dialogs/backup.js";
+import { wireFactors } from "./dialogs/factors.js";
 import { chooseFolder, wireFolderPicker } from "./dialogs/folder_picker.js";
+import { openJournal, wireJournal } from "./dialogs/journal.js";
 import { openSecurity, wireSecurity } from "./dialogs/security.js";
 import { openShortcuts, wireShortcuts } from "./dialogs/shortcuts.js";
+import { openTokens, wireTokens } from "./dialogs/tokens.js";
 import { showEntry, signInAgain, takeSetupCode, wireSignIn, wireSignInAgain } from "./entry/sign_in.js";
 import { proveAgain, wireStepUp } from "./entry/step_up.js";
 import { wireTabs } from "./entry/tabs.js";
@@ -20,6 +23,7 @@ import { named, wireReveals } from "./shared/elements.js";
 import { language } from "./shared/language.js";
 import { connect, disconnect, lost } from "./shared/live.js";
 import { chooseLanguage, loadLanguage, onLanguage } from "./shared/messages.js";
+import { wireOnce } from "./shared/once.js";
 import { wireStrength } from "./shared/passwords.js";
 import { keepSecret } from "./shared/secret.js";
 import { onAccounts, reload } from "./shared/store.js";
@@ -39,6 +43,8 @@ const acts = {
   export: openExport,
   import: openImport,
   security: openSecurity,
+  tokens: openTokens,
+  journal: openJournal,
   shortcuts: openShortcuts,
   "refresh-all": () => void refreshAll(),
   "sign-out": () => void leave(),
@@ -83,6 +89,10 @@ function wire() {
   wireBackup();
   wireAliases();
   wireSecurity(startAnew);
+  wireFactors();
+  wireTokens();
+  wireJournal();
+  wireOnce();
   wireTheme(named(document, "theme", HTMLSelectElement));
   wireLanguage(named(document, "language", HTMLSelectElement));
   wireShortcuts([

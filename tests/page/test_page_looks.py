@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authenticators import plug_in, set_up_app
 from browser import PASSWORD, PROJECT, Server, Visitor, browser, libraries_cache, server, visiting
 from conftest import lack
 from playwright.sync_api import Browser, Page, expect
@@ -21,7 +22,12 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"color_scheme": "light", "locale": "fr-FR", "viewport": {"width": 360, "height": 740}, "has_touch": True},
     "dark phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}, "has_touch": True},
 }
-DIALOGS = ("aliases", "export", "import", "security", "shortcuts")
+DIALOGS = ("aliases", "export", "import", "security", "tokens", "journal", "shortcuts")
+# Words that have no room: of what is seen, and scrolls not.
+CUT = """() => [...document.querySelectorAll("button, a.button, h1, h2, h3, label, legend, .note, .entries *")]
+    .filter((element) => element.checkVisibility() && element.scrollWidth > element.clientWidth + 1)
+    .filter((element) => !element.matches(".heard-only, .icon, span, strong") && element.clientWidth)
+    .map((element) => element.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture(params=LOOKS)
@@ -39,6 +45,7 @@ def check(page: Page, state: str) -> None:
     found = page.evaluate("() => axe.run()")["violations"]
     told = [(rule["id"], [node["target"] for node in rule["nodes"]]) for rule in found]
     assert told == [], state
+    assert page.evaluate(CUT) == [], state
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, state
 
 
@@ -127,6 +134,102 @@ def test_fresh_proof_and_sessions(visitor: Visitor) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("dialog[data-name=step-up] [role=alert]")).to_be_visible()
     check(page, "step-up refused")
+
+
+def test_second_step_at_sign_in(visitor: Visitor) -> None:
+    visitor.expect(r"status of 4\d\d")
+    app, codes = set_up_app(visitor.server)
+    page = visitor.open()
+    page.locator("#sign-in-password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    step = page.locator("[data-view=sign-in] [data-name=second-step]")
+    expect(step.locator("[name=code]")).to_be_focused()
+    check(page, "code of the app")
+    page.keyboard.type(app.wrong_code())
+    page.keyboard.press("Enter")
+    expect(step.get_by_role("alert")).to_be_visible()
+    check(page, "wrong code")
+    step.locator("[data-use=recovery_code]").click()
+    check(page, "recovery code")
+    page.keyboard.type(codes[0])
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-name=first-steps]")).to_be_visible()
+    check(page, "recovery code used")
+    plug_in(page)
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#menu [data-do=security]").click()
+    page.locator("[data-name=add-passkey]").click()
+    check(page, "name of a passkey")
+    page.keyboard.type("my laptop with a rather long name for a passkey, really")
+    page.keyboard.press("Enter")
+    entries = page.locator("dialog[data-name=security] .entries li")
+    expect(entries).to_have_count(3)
+    check(page, "factors")
+    page.keyboard.press("Escape")
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#menu [data-do=export]").click()
+    page.locator("dialog[data-name=export] [name=understood]").check()
+    page.locator("dialog[data-name=export] [data-name=confirm]").click()
+    proof = page.locator("dialog[data-name=step-up]")
+    expect(proof.locator("[data-use=totp]")).to_be_visible()
+    check(page, "step-up, three ways")
+    proof.locator("[data-use=totp]").click()
+    check(page, "step-up by code")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    visitor.context.clear_cookies()
+    page.keyboard.press("/")
+    page.locator(".header [data-do=add]").click()
+    page.locator("dialog[data-name=add] [name=name]").fill("perso")
+    page.locator("dialog[data-name=add] [name=api_key]").fill("sk-ant-api03-" + "x" * 80)
+    page.keyboard.press("Enter")
+    again = page.locator("dialog[data-name=sign-in-again]")
+    expect(again.locator("[data-name=passkey-alone]")).to_be_visible()
+    check(page, "signed out, over the page")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(again.locator("[name=code]")).to_be_focused()
+    check(page, "second step over the page")
+    again.locator("[data-name=use-passkey]").click()
+    expect(again).to_be_hidden()
+
+
+def test_secrets_shown_once_and_what_tells_of_them(visitor: Visitor) -> None:
+    visitor.expect(r"status of 4\d\d")
+    visitor.sign_in()
+    page = visitor.open()
+    expect(page.locator("[data-name=first-steps]")).to_be_visible()
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#menu [data-do=security]").click()
+    page.locator("[data-name=add-totp]").click()
+    expect(page.locator("[data-name=qr]")).to_be_visible()
+    check(page, "app to set up")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#menu [data-do=tokens]").click()
+    page.locator("#token-name").fill("a program of mine with a rather long name")
+    page.locator("#token-end").select_option("day")
+    page.locator("#token-day").fill("2099-12-31")
+    check(page, "token to make")
+    page.keyboard.press("Enter")
+    once = page.locator("dialog[data-name=shown-once]")
+    expect(once).to_be_visible()
+    check(page, "shown once")
+    page.keyboard.press("Escape")
+    check(page, "shown once, to be kept")
+    once.locator("[data-name=kept]").click()
+    expect(page.locator("dialog[data-name=tokens] .entries li")).to_have_count(2)
+    check(page, "tokens")
+    page.locator("dialog[data-name=tokens] .entries button").first.click()
+    expect(page.locator("#rotate-password")).to_be_focused()
+    check(page, "first token anew")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#menu [data-do=journal]").click()
+    expect(page.locator(".happenings li").first).to_be_visible()
+    check(page, "journal")
 
 
 def test_terminal_and_folder(fake_claude: Path, visitor: Visitor) -> None:

@@ -1,7 +1,7 @@
-/** Owns the dialog of the password, the API token and the signed-in browsers. */
+/** Owns the dialog of the password and the signed-in browsers; the factors in it are factors.js's. */
 
 import { request } from "../shared/api.js";
-import { copy } from "../shared/clipboard.js";
+import { browserName } from "../shared/browsers.js";
 import { confirmed, dialog, openDialog } from "../shared/dialog.js";
 import { named } from "../shared/elements.js";
 import { clearError, onSubmit, value } from "../shared/forms.js";
@@ -9,17 +9,16 @@ import { ago, dateTime, t } from "../shared/messages.js";
 import { longEnough } from "../shared/passwords.js";
 import { moment } from "../shared/store.js";
 import { complain, say } from "../shared/toasts.js";
+import { showFactors } from "./factors.js";
 
 /** @typedef {import("../shared/api.js").Session} Session */
 
 export function openSecurity() {
   const element = openDialog("security");
-  forgetToken();
-  for (const name of ["password-form", "rotate-form"]) {
-    const form = named(element, name, HTMLFormElement);
-    form.reset();
-    clearError(form);
-  }
+  const form = named(element, "password-form", HTMLFormElement);
+  form.reset();
+  clearError(form);
+  void showFactors();
   void showSessions();
 }
 
@@ -34,17 +33,6 @@ export function wireSecurity(signedOut) {
     say(t("password_changed"));
     await showSessions();
   });
-  const rotating = named(element, "rotate-form", HTMLFormElement);
-  onSubmit(rotating, async () => {
-    const password = value(rotating, "password");
-    if (!(await confirmed(t("rotate"), t("rotate_ask"), t("rotate")))) return;
-    const { api_token: token } = await request("POST", "/api/auth/rotate-token", { password });
-    rotating.reset();
-    named(element, "new-token").textContent = token;
-    named(element, "new-token").hidden = named(element, "copy-new-token").hidden = false;
-    named(element, "copy-new-token").focus();
-  });
-  named(element, "copy-new-token").addEventListener("click", () => copy(named(element, "new-token").textContent ?? ""));
   named(element, "sign-out-everywhere").addEventListener("click", async () => {
     if (!(await confirmed(t("sign_out_everywhere"), t("sign_out_everywhere_ask"), t("sign_out_everywhere")))) return;
     try {
@@ -55,13 +43,7 @@ export function wireSecurity(signedOut) {
       complain(error);
     }
   });
-  element.addEventListener("close", forgetToken);
-}
-
-function forgetToken() {
-  const element = dialog("security");
-  named(element, "new-token").textContent = "";
-  named(element, "new-token").hidden = named(element, "copy-new-token").hidden = true;
+  element.addEventListener("close", () => form.reset());
 }
 
 async function showSessions() {
@@ -79,7 +61,7 @@ async function showSessions() {
 function line(session) {
   const item = document.createElement("li");
   const title = document.createElement("span");
-  title.textContent = session.current ? t("session_this", { browser: browser(session.user_agent) }) : browser(session.user_agent);
+  title.textContent = session.current ? t("session_this", { browser: browserName(session.user_agent) }) : browserName(session.user_agent);
   const note = document.createElement("span");
   note.className = "note";
   note.textContent = t("session_note", {
@@ -98,7 +80,7 @@ function endButton(session) {
   button.type = "button";
   button.className = "button";
   button.textContent = t("session_end");
-  button.setAttribute("aria-label", t("session_end_of", { browser: browser(session.user_agent) }));
+  button.setAttribute("aria-label", t("session_end_of", { browser: browserName(session.user_agent) }));
   button.addEventListener("click", async () => {
     try {
       await request("DELETE", `/api/auth/sessions/${session.id}`);
@@ -109,12 +91,4 @@ function endButton(session) {
     named(dialog("security"), "sign-out-everywhere").focus();
   });
   return button;
-}
-
-/** Return a browser's name as a person would say it. @param {string} agent */
-function browser(agent) {
-  const name = agent.match(/(Edg|OPR|Firefox|Chrome|Safari)\w*\/(\d+)/);
-  const system = agent.match(/Windows|Mac OS|Android|iPhone|iPad|Linux/);
-  const known = { Edg: "Edge", OPR: "Opera" }[name?.[1] ?? ""] ?? name?.[1];
-  return [known && `${known} ${name?.[2]}`, system?.[0]].filter(Boolean).join(" · ") || agent.slice(0, 60) || "?";
 }

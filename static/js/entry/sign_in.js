@@ -1,12 +1,14 @@
 /** Owns the way in: the first password, the API token shown once, signing in, and signing in again over the page. */
 
-import { Refused, setUp, signIn } from "../shared/api.js";
+import { authStatus, Refused, setUp, signIn } from "../shared/api.js";
 import { copy } from "../shared/clipboard.js";
 import { dialog } from "../shared/dialog.js";
 import { named } from "../shared/elements.js";
-import { clearError, onSubmit, value } from "../shared/forms.js";
+import { clearError, onSubmit, showError, value } from "../shared/forms.js";
 import { longEnough } from "../shared/passwords.js";
+import { sentence } from "../shared/toasts.js";
 import { showView } from "../shared/views.js";
+import { offerPasskey, secondStepIn, signInByPasskey } from "./second_step.js";
 
 // Whether the address brought the setup code, so that nobody need type it.
 let broughtCode = false;
@@ -27,13 +29,60 @@ export function wireSignIn(enter) {
     named(document, "api-token").textContent = "";
     void enter();
   });
-  const form = named(document, "sign-in-form", HTMLFormElement);
+  wirePassword(named(document, "sign-in-form", HTMLFormElement), enter);
+}
+
+/**
+ * Wire a form that asks for the password, and in the place beside it the second step that may follow.
+ * @param {HTMLFormElement} form @param {() => Promise<void> | void} entered
+ */
+function wirePassword(form, entered) {
+  const place = named(/** @type {HTMLElement} */ (form.parentElement), "second-step");
+  const step = secondStepIn(place, {
+    entered: () => entered(),
+    back: (error) => {
+      form.hidden = false;
+      if (error) showError(form, sentence(error), error.hint);
+      /** @type {HTMLInputElement} */ (form.elements.namedItem("password")).focus();
+    },
+  });
   onSubmit(form, async () => {
-    await signIn(value(form, "password"));
+    try {
+      await signIn(value(form, "password"));
+    } catch (error) {
+      if (!(error instanceof Refused) || !error.ways) throw error;
+      form.reset();
+      form.hidden = true;
+      return step.ask(error);
+    }
     form.reset();
-    await enter();
+    await entered();
+  });
+  const passkey = named(form, "passkey-alone");
+  passkey.addEventListener("click", async () => {
+    if (form.getAttribute("aria-busy") === "true") return;
+    form.setAttribute("aria-busy", "true");
+    clearError(form);
+    try {
+      await signInByPasskey();
+      form.reset();
+      await entered();
+    } catch (error) {
+      showError(form, sentence(error), error instanceof Refused ? error.hint : "");
+    } finally {
+      form.removeAttribute("aria-busy");
+    }
+  });
+  begin.set(form, () => {
+    step.end();
+    form.hidden = false;
+    form.reset();
+    clearError(form);
   });
 }
+
+/** What lets each such form begin anew. @type {WeakMap<HTMLFormElement, () => void>} */
+const begin = new WeakMap();
 
 /** @param {HTMLFormElement} form @returns {Promise<string>} the API token */
 async function firstPassword(form) {
@@ -63,6 +112,9 @@ export function takeSetupCode() {
 /** Show the form that fits: no password yet, or not signed in. @param {import("../shared/api.js").AuthStatus} status */
 export function showEntry(status) {
   named(document, "setup-code-field").hidden = broughtCode || !status.setup_code_required;
+  const form = named(document, "sign-in-form", HTMLFormElement);
+  begin.get(form)?.();
+  offerPasskey(form, status);
   showView(status.setup_done ? "sign-in" : "setup");
 }
 
@@ -73,10 +125,11 @@ let again = null;
 export function signInAgain() {
   again ??= new Promise((resolve) => {
     const element = dialog("sign-in-again");
-    const form = /** @type {HTMLFormElement} */ (element.querySelector("form"));
-    form.reset();
-    clearError(form);
+    const form = named(element, "again-form", HTMLFormElement);
+    begin.get(form)?.();
     element.showModal();
+    // Where nobody answers, the password is asked for all the same.
+    void authStatus().then((status) => offerPasskey(form, status), () => {});
     element.addEventListener("close", () => {
       again = null;
       resolve();
@@ -100,10 +153,11 @@ export function wireSignInAgain(entered) {
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.preventDefault();
   });
-  const form = /** @type {HTMLFormElement} */ (element.querySelector("form"));
-  onSubmit(form, async () => {
-    await signIn(value(form, "password"));
+  const form = named(element, "again-form", HTMLFormElement);
+  wirePassword(form, () => {
     element.close();
     entered();
   });
+  // What was typed last is not there to be read.
+  element.addEventListener("close", () => begin.get(form)?.());
 }

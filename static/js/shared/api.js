@@ -30,19 +30,26 @@ import { keepSecret, pageSecret } from "./secret.js";
  * @typedef {{pid: number, account_id: string, account_name: string, folder: string, since: number, origin: "shell" | "web", token_ends: number, state: "running" | "perhaps", elsewhere: "" | "container" | "machine"}} RunningSession
  * @typedef {{folder: string, account_id: string, account_name: string}} Binding
  *
- * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, vendor?: string, version?: string}} AuthStatus
+ * @typedef {{setup_done: boolean, authenticated: boolean, setup_code_required: boolean, passkeys?: boolean, vendor?: string, version?: string}} AuthStatus
+ * @typedef {{id: string, name: string, rp_id: string, origin: string, created_at: number, last_used_at: number}} Passkey
+ * @typedef {{totp_since: number, passkeys: Passkey[], recovery_left: number}} Factors times are epoch milliseconds, 0 for never
+ * @typedef {{id: number, name: string, scope: "read" | "launch" | "admin", created_at: number, expires_at: number, last_used_at: number, current: boolean}} ApiToken
+ * @typedef {{id: number, at: number, event: string, account: string, actor: string, address: string, detail: string}} Happening
  * @typedef {{id: string, created_at: number, last_seen: number, expires_at: number, address: string, user_agent: string, current?: boolean}} Session
  */
 
 /** The server's refusal: a sentence, a remedy, and the field it is about. */
 export class Refused extends Error {
-  /** @param {number} status @param {{error?: string, hint?: string, field?: string, step_up?: boolean}} answer @param {number} retryAfter seconds, 0 for unknown */
+  /** @param {number} status @param {{error?: string, hint?: string, field?: string, step_up?: boolean, second_factor?: string[], pending?: string}} answer @param {number} retryAfter seconds, 0 for unknown */
   constructor(status, answer, retryAfter) {
     super(answer.error || `HTTP ${status}`);
     this.status = status;
     this.hint = answer.hint ?? "";
     this.field = answer.field ?? "";
     this.stepUp = answer.step_up === true;
+    /** What a sign-in still lacks: one of these, with `pending`; null where that is not the matter. */
+    this.ways = answer.second_factor ?? null;
+    this.pending = answer.pending ?? "";
     this.retryAfter = retryAfter;
   }
 }
@@ -131,6 +138,12 @@ export const setUp = (password, setupCode) =>
   request("POST", "/api/auth/setup", setupCode ? { password, setup_code: setupCode } : { password }, { asks: false });
 /** @param {string} password */
 export const signIn = (password) => request("POST", "/api/auth/login", { password }, { asks: false });
+/** @param {string} pending "" for a passkey alone @returns {Promise<{pending: string, options: import("./passkeys.js").Options}>} */
+export const signInOptions = (pending) => request("POST", "/api/auth/login/passkey", pending ? { pending } : {}, { asks: false });
+/** @param {string} pending @param {Record<string, unknown>} proof totp, recovery_code or passkey @returns {Promise<{recovery_left?: number}>} */
+export const secondStep = (pending, proof) => request("POST", "/api/auth/login/factor", { pending, ...proof }, { asks: false });
+/** @returns {Promise<Factors>} */
+export const listFactors = () => request("GET", "/api/auth/factors");
 export const lock = () => request("POST", "/api/auth/lock", {});
 export const signOut = () => request("POST", "/api/auth/logout", {}, { asks: false });
 /** @returns {Promise<Account[]>} */

@@ -1,14 +1,18 @@
 /** Owns copying to the clipboard, where the browser allows it and where it does not. */
 
-import { openDialog } from "./dialog.js";
+import { closed, dialog, openDialog } from "./dialog.js";
 import { named } from "./elements.js";
 import { t } from "./messages.js";
 import { say } from "./toasts.js";
 
 /** Copy the text and say so; where that is impossible, show it for copying by hand. @param {string} text @param {string} [said] */
 export async function copy(text, said = t("copied")) {
-  if (await copied(text)) say(said);
-  else named(openDialog("copy"), "text").textContent = text;
+  if (await copied(text)) return say(said);
+  const place = named(openDialog("copy"), "text");
+  place.textContent = text;
+  await closed(dialog("copy"));
+  // It may be a secret.
+  place.textContent = "";
 }
 
 /** @param {string} text */
