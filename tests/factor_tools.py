@@ -44,7 +44,9 @@ class Page:
         shown |= {name.replace("_", "-"): value for name, value in headers.items()}
         given = {} if body is None and method != "GET" else body
         answer = self._client.open(path, method=method, json=given, headers=shown, base_url=self.origin)
-        self.secret = (answer.get_json() or {}).get("page_secret", self.secret) if answer.is_json else self.secret
+        told = answer.get_json(silent=True)
+        if isinstance(told, dict):
+            self.secret = told.get("page_secret", self.secret)
         return answer
 
     def sign_in(self, password: str = PASSWORD, status: int = 200) -> Any:
