@@ -79,6 +79,7 @@ def events() -> dict[str, str]:
         "set-up": _("dashboard set up"),
         "set-up-failed": _("set-up refused"),
         "sign-in": _("signed in"),
+        "factor-asked": _("password right, second factor asked for"),
         "sign-in-failed": _("sign-in refused"),
         "sign-in-blocked": _("too many tries to sign in"),
         "left-out": _("more of this kind is left out today"),

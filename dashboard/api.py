@@ -243,16 +243,21 @@ def _note_half_session() -> None:
 
 def _note_failure(error: AccountsError) -> None:
     """Note who was refused as who he says he is; whoever tries on is told of once in a while."""
-    if not isinstance(error, (sign_in.WrongPassword, factors.WrongFactor, sign_in.TooManyAttempts)):
+    if not isinstance(
+        error, (sign_in.WrongPassword, factors.FactorRequired, factors.WrongFactor, sign_in.TooManyAttempts)
+    ):
         return
-    where, actor = address(), _actor()
+    where, actor, detail = address(), _actor(), str(getattr(error, "field", ""))
     event = "set-up-failed" if request.endpoint == "auth.setup" else "sign-in-failed"
-    if isinstance(error, sign_in.TooManyAttempts):
+    if isinstance(error, factors.FactorRequired):
+        event = "factor-asked"
+    elif isinstance(error, sign_in.TooManyAttempts):
         event = "sign-in-blocked"
     elif actor:
         event = "proof-failed"
-    detail = str(getattr(error, "field", ""))
-    folded = parts().half_known if actor else parts().strangers
+    # Whoever is asked for a code has the password: no flood of strangers may hide him.
+    knows_much = actor or event == "factor-asked" or detail in (factors.TOTP, factors.RECOVERY)
+    folded = parts().half_known if knows_much else parts().strangers
     folded.note(event, actor or place_of(where), actor=actor, address=where, detail=detail)
 
 

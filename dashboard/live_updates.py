@@ -16,7 +16,7 @@ from flask_socketio import SocketIO
 
 from .. import db
 from ..accounts import durable_store, sessions as running_sessions
-from ..messages import StorageFailed, StoreBusy, warn
+from ..messages import AccountsError, StorageFailed, StoreBusy, _, warn
 from . import scopes, sign_in, tokens
 from .socket_door import SocketDoor
 
@@ -71,12 +71,12 @@ class LiveUpdates:
         self._wake.set()
 
     def require(self, sid: str, event: str) -> None:
-        """Raise ScopeTooSmall for an event that is beyond the scope of what opened a socket; cut what is over."""
+        """Raise ScopeTooSmall for an event beyond the scope of what opened a socket, AccountsError after its end."""
         with self._lock:
             found = self._open.get(sid)
         if found is None or found.is_over():
             self.close_of([found.owner] if found is not None else [])
-            raise scopes.ScopeTooSmall("-", scopes.EVENTS.get(event, scopes.ADMIN))
+            raise AccountsError(_("you are not signed in"))
         scopes.require(found.scope, scopes.EVENTS.get(event, scopes.ADMIN))
 
     def close_of(self, owners: Iterable[str]) -> None:

@@ -87,8 +87,8 @@ def test_second_steps_and_changes_of_factors_are_noted(dashboard: Dashboard, pag
     assert last("recovery-codes-made").detail == "10"
     other = Page(dashboard.app)
     waiting = other.sign_in(status=401)["pending"]
-    # The password alone was no sign-in.
-    assert last("recovery-codes-made")
+    # The password alone is no sign-in, but somebody has it.
+    assert last("factor-asked").address == "127.0.0.1"
     other("POST", "/api/auth/login/factor", {"pending": waiting, "totp": app.wrong()}, status=403)
     assert last("sign-in-failed").detail == "totp"
     other("POST", "/api/auth/login/factor", {"pending": waiting, "totp": app.code()})
@@ -184,9 +184,15 @@ def test_strangers_cannot_fill_it(dashboard: Dashboard, monkeypatch: pytest.Monk
     assert len(entries("sign-in-failed")) == 199
     (left_out,) = entries("left-out")
     assert left_out.detail == "sign-in-failed"
-    # What its owner does is still there.
-    Page(dashboard.app).sign_in()
+    # What its owner does is still there, and so is who knows the password.
+    page = Page(dashboard.app)
+    page.sign_in()
     assert last("sign-in")
+    app, _codes = set_up_app(page)
+    waiting = page.sign_in(status=401)["pending"]
+    assert last("factor-asked")
+    page("POST", "/api/auth/login/factor", {"pending": waiting, "totp": app.wrong()}, status=403)
+    assert last("sign-in-failed").detail == "totp"
 
 
 def test_it_is_bounded_and_takes_nothing_back(dashboard: Dashboard) -> None:

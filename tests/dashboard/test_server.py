@@ -355,6 +355,7 @@ def test_remote_server_is_reached_under_its_address_and_asks_for_the_code(tmp_pa
     other = _other_address()
     with running(tmp_path, "--remote") as server:
         assert "plain HTTP" in server.output.read_text()
+        assert "no second factor is set" in server.output.read_text()
         code = _wait_for(server.output, r"[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}")[0]
         status, _headers, _body = server.request("GET", "/", headers={"Host": f"evil.example:{server.port}"})
         assert status == 403
