@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import urllib.parse
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pyotp
 import pytest
@@ -449,3 +452,40 @@ def test_page_at_an_address_offers_no_passkey(browser: Browser, server: Server) 
         expect(security.locator("[data-name=add-passkey]")).to_be_hidden()
         page.wait_for_load_state("networkidle")
         visitor.hosts.clear()
+
+
+def test_passkey_of_another_name_is_no_way_in_and_that_is_told(home: Path, visitor: Visitor) -> None:
+    visitor.expect(EXPECTED)
+    visitor.server.post("/api/auth/setup", {"password": PASSWORD})
+    page = visitor.open()
+    expect(page.locator(SIGN_IN)).to_be_focused()
+    database = home / ".claude-accounts" / "accounts.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        row = ("AAAA", b"", 0, "phone", "dash.example.org", "https://dash.example.org", 1)
+        connection.execute("INSERT INTO passkeys VALUES (?, ?, ?, ?, ?, ?, ?, 0)", row)
+    give_password(page)
+    expect(page.locator(f"{STEP} [role=alert] .hint")).to_be_visible()
+    expect(page.locator(f"{STEP} [data-name=use-passkey]")).to_be_hidden()
+    expect(page.locator(CODE)).to_be_hidden()
+    expect(page.locator(f"{STEP} [data-name=step-back]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(SIGN_IN)).to_be_focused()
+    expect(page.locator("[data-view=sign-in] [role=alert]:visible")).to_have_count(0)
+
+
+def test_secret_of_an_app_that_is_not_set_up_stays_nowhere(one_visitor: Visitor) -> None:
+    one_visitor.sign_in()
+    page = one_visitor.open()
+    expect(page.locator(EMPTY)).to_be_visible()
+    open_security(page)
+    page.locator("[data-name=add-totp]").click()
+    expect(page.locator("[data-name=qr]")).to_be_visible()
+    secret = page.locator("[data-name=totp-secret]").inner_text()
+    page.keyboard.type("123")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog[data-name=totp]")).to_be_hidden()
+    expect(page.locator("[data-name=add-totp]")).to_be_focused()
+    expect(page.locator("[data-name=totp-secret]")).to_be_empty()
+    left = page.content()
+    assert [text for text in (secret, secret.replace(" ", ""), "data:image/svg", "otpauth:") if text in left] == []
+    assert page.locator("#totp-code").input_value() == ""

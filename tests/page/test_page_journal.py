@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
-from browser import REFUSED, Visitor, browser, libraries_cache, server, visitor
+from browser import PROJECT, REFUSED, Visitor, browser, libraries_cache, server, visitor
 from playwright.sync_api import Locator, Page, expect
+
+from claude_accounts.accounts import journal
 
 __all__ = ["browser", "libraries_cache", "server", "visitor"]
 EMPTY = "[data-name=first-steps]"
@@ -22,8 +27,7 @@ def open_journal(page: Page) -> Locator:
 
 def fill(home: Path, count: int) -> None:
     """Write so many happenings, each a minute later than the one before."""
-    with sqlite3.connect(home / ".claude-accounts" / "accounts.db") as connection:
-        connection.execute("DELETE FROM journal WHERE id <= (SELECT max(id) FROM journal) - 10000")
+    with closing(sqlite3.connect(home / ".claude-accounts" / "accounts.db")) as connection, connection:
         start = int(time.time() * 1000) - count * 60_000
         connection.executemany(
             "INSERT INTO journal (at, event, account, actor, address, detail) VALUES (?, ?, ?, ?, ?, ?)",
@@ -32,7 +36,16 @@ def fill(home: Path, count: int) -> None:
                 for index in range(count)
             ],
         )
-    connection.close()
+
+
+def test_page_has_words_for_every_event() -> None:
+    source = (PROJECT / "static" / "js" / "dialogs" / "journal.js").read_text()
+    (listed,) = re.findall(r"EVENTS = \[(.*?)\]", source, re.DOTALL)
+    assert json.loads(f"[{listed.strip().rstrip(',')}]") == list(journal.events())
+    for code in ("en", "fr"):
+        words = json.loads((PROJECT / "static" / "locales" / f"{code}.json").read_text())
+        told = {key.removeprefix("journal_on_") for key in words if key.startswith("journal_on_")}
+        assert told == {event.replace("-", "_") for event in journal.events()}
 
 
 def test_journal_tells_in_words_what_was_done(visitor: Visitor) -> None:
@@ -47,6 +60,9 @@ def test_journal_tells_in_words_what_was_done(visitor: Visitor) -> None:
     words = page.evaluate("fetch(`/static/locales/${document.documentElement.lang}.json`).then((file) => file.json())")
     assert any(words["journal_on_set_up"] in text for text in told), told
     assert all("127.0.0.1" in text for text in told), told
+    # Who it was: this very browser, by the name that the list of sessions has.
+    this = words["session_this"].removeprefix("{browser}")
+    expect(lines.filter(has_text="Chrome").filter(has_text=this)).not_to_have_count(0)
     moments = [line.get_attribute("datetime") or "" for line in lines.locator("time").all()]
     assert moments == sorted(moments, reverse=True)
     page.keyboard.press("Escape")

@@ -23,10 +23,10 @@ LOOKS: dict[str, dict[str, Any]] = {
     "dark phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}, "has_touch": True},
 }
 DIALOGS = ("aliases", "export", "import", "security", "tokens", "journal", "shortcuts")
-# Words that have no room: of what is seen, and scrolls not.
+# Words that have no room; the name of an account may be cut, its title has it whole.
 CUT = """() => [...document.querySelectorAll("button, a.button, h1, h2, h3, label, legend, .note, .entries *")]
     .filter((element) => element.checkVisibility() && element.scrollWidth > element.clientWidth + 1)
-    .filter((element) => !element.matches(".heard-only, .icon, span, strong") && element.clientWidth)
+    .filter((element) => !element.matches(".heard-only, .identity *, span, strong") && element.clientWidth)
     .map((element) => element.outerHTML.slice(0, 120))"""
 
 

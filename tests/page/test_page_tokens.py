@@ -131,3 +131,28 @@ def test_first_token_is_made_anew_with_the_password(visitor: Visitor) -> None:
     assert status(visitor, first) == 401
     assert status(visitor, second) == 200
     assert field.input_value() == ""
+
+
+def test_token_that_is_copied_by_hand_stays_nowhere(visitor: Visitor) -> None:
+    """Where the page may not copy, it shows what there is to copy."""
+    visitor.sign_in()
+    page = visitor.open()
+    expect(page.locator(EMPTY)).to_be_visible()
+    refuse = "navigator.clipboard.writeText = () => Promise.reject(new Error()); document.execCommand = () => false;"
+    page.evaluate(f"() => {{ {refuse} }}")
+    dialog = open_tokens(page)
+    dialog.locator("#token-name").fill("backup")
+    dialog.locator("#token-name").press("Enter")
+    once = page.locator("dialog[data-name=shown-once]")
+    once.locator("[data-name=copy-once]").click()
+    by_hand = page.locator("dialog[data-name=copy]")
+    expect(by_hand).to_be_visible()
+    token = by_hand.locator("[data-name=text]").inner_text()
+    assert token == once.locator("[data-name=once-text]").inner_text()
+    page.keyboard.press("Escape")
+    expect(by_hand).to_be_hidden()
+    expect(by_hand.locator("[data-name=text]")).to_be_empty()
+    expect(once).to_be_visible()
+    once.locator("[data-name=kept]").click()
+    expect(once).to_be_hidden()
+    assert token not in page.content()

@@ -5,7 +5,7 @@ import { confirmed, dialog, openDialog } from "../shared/dialog.js";
 import { named } from "../shared/elements.js";
 import { entry } from "../shared/entries.js";
 import { clearError, onSubmit, showError, value } from "../shared/forms.js";
-import { ago, dateTime, onLanguage, t } from "../shared/messages.js";
+import { ago, dateTime, t } from "../shared/messages.js";
 import { showOnce } from "../shared/once.js";
 import { complain, say } from "../shared/toasts.js";
 
@@ -37,9 +37,6 @@ export function wireTokens() {
     await show(token, FIRST);
   });
   rotation.addEventListener("close", () => rotating.reset());
-  onLanguage(() => {
-    if (element.open) void showTokens();
-  });
 }
 
 /** A day is asked for only where one is to be chosen. */

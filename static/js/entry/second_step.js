@@ -98,7 +98,9 @@ export function secondStepIn(place, { entered, back }) {
       form.reset();
       place.hidden = false;
       show(ways.includes("totp") ? "totp" : ways.includes("passkey") ? "passkey" : "recovery_code");
-      if (!ways.length) showError(form, t("second_none"), refusal.hint);
+      if (ways.length) return;
+      showError(form, t("second_none"), refusal.hint);
+      named(form, "step-back").focus();
     },
   };
 }

@@ -34,14 +34,17 @@ export function wireOnce() {
     if (shown) download(shown.file, `${shown.title}\n${named(element, "once-place").textContent}\n\n${shown.text}\n`, "text/plain");
   });
   named(element, "print-once").addEventListener("click", () => print());
-  named(element, "kept").addEventListener("click", () => element.close(KEPT));
+  named(element, "kept").addEventListener("click", () => {
+    forget(element);
+    element.close(KEPT);
+  });
   // Escape would lose what cannot be shown again; a second one closes a dialog whatever `cancel` says.
   element.addEventListener("cancel", insist);
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") insist(event);
   });
   element.addEventListener("close", () => {
-    if (element.returnValue === KEPT) return forget(element);
+    if (element.returnValue === KEPT) return settle();
     // A phone's gesture for "back" asks nobody.
     if (shown && !element.open) element.showModal();
   });
@@ -60,5 +63,4 @@ function insist(event) {
 function forget(element) {
   shown = null;
   for (const name of ["title", "once-intro", "once-text", "once-note"]) named(element, name).textContent = "";
-  settle();
 }
