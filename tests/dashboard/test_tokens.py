@@ -253,6 +253,9 @@ def test_what_ends_a_token_cuts_its_sockets_and_no_others(dashboard: Dashboard, 
         else:
             given = {"old_password": PASSWORD, "new_password": "eight dry owls sing"}
             dashboard.client.post("/api/auth/change-password", json=given)
+        # Cut when the answer comes, not when somebody looks.
+        live = dashboard.app.extensions["claude_accounts"].live
+        assert way == "ended" or gone.socket.eio.sid not in live._server.eio.sockets
         wait_until(is_closed(gone), "the end of its socket")
         if way == "password":
             wait_until(is_closed(stays), "the end of the other")
