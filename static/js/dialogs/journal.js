@@ -13,10 +13,11 @@ import { complain } from "../shared/toasts.js";
 const PAGE = 50;
 /** Every event that the reader may ask for; what a newer server tells besides is shown under its own name. */
 const EVENTS = [
-  "set-up", "set-up-failed", "sign-in", "sign-in-failed", "sign-in-blocked", "strangers-many", "proof-failed",
-  "cookie-without-secret", "sign-out", "session-ended", "sign-out-everywhere", "password-changed", "password-reset",
-  "factor-added", "factor-removed", "factors-reset", "recovery-codes-made", "recovery-code-used", "token-added",
-  "token-rotated", "token-revoked", "token-used", "token-refused", "reveal", "export", "import", "account-removed",
+  "set-up", "set-up-failed", "sign-in", "factor-asked", "sign-in-failed", "sign-in-blocked", "left-out",
+  "proof-failed", "cookie-without-secret", "sign-out", "session-ended", "sign-out-everywhere", "password-changed",
+  "password-reset", "factor-added", "factor-removed", "factors-reset", "recovery-codes-made", "recovery-code-used",
+  "token-added", "token-rotated", "token-revoked", "token-used", "token-refused", "reveal", "export", "import",
+  "account-removed",
 ];
 /** Those that tell by what somebody proved, or failed to prove, who he is. */
 const OF_PROOFS = new Set(["sign-in", "sign-in-failed", "proof-failed", "factor-added", "factor-removed"]);
@@ -113,6 +114,7 @@ function inWords(event) {
 function detail({ event, detail: text }) {
   // A browser names itself at length.
   if (text.startsWith("Mozilla/")) return browserName(text);
+  if (event === "left-out") return inWords(text);
   if (!OF_PROOFS.has(event)) return text;
   return text.replace(/(^|, )(password|totp|passkey|recovery_code)(?=,| |$)/g, (_all, before, way) => before + t(`way_${way}`));
 }

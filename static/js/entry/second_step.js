@@ -67,9 +67,9 @@ export function secondStepIn(place, { entered, back }) {
         end();
         return back(error);
       }
-      // Whichever it was, it stands in the one field there is, to be typed over.
-      if (error.field) error.field = "code";
-      codeOf(form).select();
+      // Whichever code it was, it stands in the one field there is, to be typed over.
+      error.field = ["totp", "recovery_code"].includes(error.field) ? "code" : "";
+      if (error.field) codeOf(form).select();
       throw error;
     }
   });
