@@ -95,6 +95,11 @@ class Parts:
         # What strangers may cause in the journal, and what those who have at least a cookie or a token.
         self.strangers = Folded(_QUARTER_SECONDS, 200)
         self.half_known = Folded(_HOUR_SECONDS, 500)
+        self._uses: dict[int, Folded] = {}
+
+    def uses_of(self, token_id: int) -> Folded:
+        """Return where the uses of one API token are noted: of its own, so that none can hide another's."""
+        return self._uses.setdefault(token_id, Folded(_HOUR_SECONDS, 50))
 
 
 def parts() -> Parts:
@@ -139,7 +144,22 @@ def raw_body() -> bytes:
     if request.content_length is None and len(raw) >= (request.max_content_length or 0):
         # A body without a length was cut where it passed the limit.
         _refuse(413, _("the body is too large"))
+    _require_still_signed_in()
     return raw
+
+
+def _require_still_signed_in() -> None:
+    """Raise 401 where what a request showed has ended while its body was on its way, which may be a minute."""
+    who = owner()
+    if not who:
+        return
+    if g.token is not None:
+        g.token = tokens.find(request.headers.get("X-Auth-Token", ""))
+    else:
+        g.session = callers.session_of(request.environ)
+    if owner() != who:
+        g.session = g.token = None
+        _refuse(401, _("you are not signed in"))
 
 
 def image_body() -> bytes:
@@ -228,7 +248,7 @@ def _note_token_used(token: tokens.Token) -> None:
     tokens.note_used(token)
     where = address()
     agent = request.headers.get("User-Agent", "")
-    parts().half_known.note("token-used", (token.id, place_of(where)), actor=_actor(), address=where, detail=agent)
+    parts().uses_of(token.id).note("token-used", place_of(where), actor=_actor(), address=where, detail=agent)
 
 
 def _note_half_session() -> None:

@@ -16,6 +16,7 @@ ATTEMPTS = 10
 ATTEMPTS_MINUTES = 15
 _WINDOW_MS = ATTEMPTS_MINUTES * 60_000
 _MOST_PLACES = 10_000
+_THIS_MACHINE = "127.0.0.0/8"
 _ELSEWHERE = "elsewhere"
 
 
@@ -69,12 +70,14 @@ def place_of(address: str) -> str:
         found = found.ipv4_mapped or found
     if found.is_loopback:
         # Whoever is on this machine has 2^24 of these addresses.
-        return "127.0.0.0/8"
+        return _THIS_MACHINE
     return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def _counted_as(connection: sqlite3.Connection, kind: str, place: str) -> str:
     """Return the place, or, when there are too many of them, the one that newcomers share."""
+    if place == _THIS_MACHINE:
+        return place
     known = connection.execute("SELECT 1 FROM attempts WHERE kind = ? AND place = ? LIMIT 1", (kind, place)).fetchone()
     if known is None:
         (places,) = connection.execute("SELECT count(DISTINCT place) FROM attempts WHERE kind = ?", (kind,)).fetchone()

@@ -77,10 +77,10 @@ class SignIns:
         self._lock = threading.Lock()
         self._waiting: dict[str, Pending] = {}
 
-    def begin(self, place: str, *, alone: bool = False) -> str:
-        """Return the id of a new one, known to its author alone; `place` is where he asks from."""
+    def begin(self, place: str, mark: str, *, alone: bool = False) -> str:
+        """Return the id of a new one, known to its author alone, who asks from this place; `mark` is the password's."""
         pending = secrets.token_urlsafe(32)
-        entry = Pending(alone, place, sign_in.password_mark(), time.monotonic() + PENDING_SECONDS)
+        entry = Pending(alone, place, mark, time.monotonic() + PENDING_SECONDS)
         with self._lock:
             # Strangers make their own kind only, and cannot push out those who know the password; those of one place
             # push out each other first.
@@ -113,6 +113,9 @@ class SignIns:
         """Count one try; the fifth is the last. Raises SignInExpired."""
         with self._lock:
             found = self._find(digest(pending))
+            if found.tries >= TRIES:
+                del self._waiting[digest(pending)]
+                raise SignInExpired
             self._waiting[digest(pending)] = found._replace(tries=found.tries + 1)
 
     def end(self, pending: str = "") -> None:
@@ -125,8 +128,7 @@ class SignIns:
 
     def _find(self, key: str) -> Pending:
         found = self._waiting.get(key)
-        is_over = found is None or found.tries >= TRIES or time.monotonic() >= found.until
-        if found is None or is_over or found.password_mark != sign_in.password_mark():
+        if found is None or time.monotonic() >= found.until or found.password_mark != sign_in.password_mark():
             self._waiting.pop(key, None)
             raise SignInExpired
         return found
@@ -147,7 +149,7 @@ def are_set() -> bool:
 def ways(place: Place | None) -> list[str]:
     """Return what can be shown at a page there (None: by a program): passkeys only where they fit."""
     found = [TOTP] if totp.since() else []
-    if place is not None and passkeys.listed(place.rp_id):
+    if place is not None and passkeys.listed(place):
         found.append(PASSKEY)
     return [*found, RECOVERY] if recovery.left() else found
 

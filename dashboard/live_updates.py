@@ -58,6 +58,7 @@ class LiveUpdates:
         self._stores = ""
         self._taking_over: threading.Thread | None = None
         self._told: dict[str, set[str]] = {}
+        self._failure = ""
 
     def opened(self, sid: str, owner: str, token: tokens.Token | None = None) -> None:
         """Note a signed-in socket: `owner` is the hash of its session, or the owner that its API token is."""
@@ -105,7 +106,7 @@ class LiveUpdates:
 
     def _watch(self) -> None:
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._look, name="live-updates", daemon=True)
                 self._thread.start()
 
@@ -113,12 +114,16 @@ class LiveUpdates:
         mark = ""
         quiet_until = time.monotonic() + _LINGER_SECONDS
         while True:
+            self._close_ended()
             try:
                 mark = self._tell_changes(mark)
                 self._take_over_renewed()
+                self._failure = ""
             except StorageFailed as error:
-                warn(error.message)
-                self._wake.wait(30)
+                self._tell_failure(error.message)
+            except Exception as error:
+                # Whatever it is: who is signed out must not go on listening because of it.
+                self._tell_failure(str(error))
             self._wake.wait(self._pause())
             self._wake.clear()
             waiting = self._door.close_late()
@@ -129,6 +134,18 @@ class LiveUpdates:
                 elif time.monotonic() > quiet_until:
                     self._thread = None
                     return
+
+    def _close_ended(self) -> None:
+        """Cut what has ended by its age: no database is needed for that."""
+        with self._lock:
+            ended = {each.owner for each in self._open.values() if each.is_over()}
+        if ended:
+            self.close_of(ended)
+
+    def _tell_failure(self, message: str) -> None:
+        if message != self._failure:
+            self._failure = message
+            warn(message)
 
     def _pause(self) -> float:
         """Return how long to wait for the next look: no longer than until the next token's end."""

@@ -19,7 +19,12 @@ APPROVE: Schema = {
     "description": "Whether a launch may tell Claude Code to use the API key without asking.",
 }
 COUNT: Schema = {"type": "integer", "minimum": 0}
-MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Epoch milliseconds; 0 is unknown or never."}
+MOMENT: Schema = {
+    "type": "integer",
+    "minimum": 0,
+    "maximum": 2**53,
+    "description": "Epoch milliseconds; 0 is unknown or never.",
+}
 PAGE_SECRET: Schema = {
     "type": "string",
     "description": "To a browser only: the session's second secret, which every request shows as X-Page-Secret.",

@@ -7,6 +7,7 @@ where a page lies is read from a request whose Origin the gate has checked.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import sqlite3
@@ -126,15 +127,18 @@ def require_place(environ: WSGIEnvironment) -> Place:
     return place
 
 
-def listed(rp_id: str = "") -> list[Passkey]:
-    """Return the passkeys, the oldest first; those of one host name where one is given."""
+def listed(place: Place | None = None) -> list[Passkey]:
+    """Return the passkeys, the oldest first; those of one place where one is given.
+
+    A browser gives them out to every port of their host name. Another program's page there may ask for one with a
+    challenge of ours; what tells it apart is the origin that the browser signs.
+    """
     with storage.reading() as connection:
         rows = connection.execute(
             "SELECT credential_id, name, rp_id, origin, created_at, last_used_at, sign_count, public_key "
-            "FROM passkeys WHERE ? IN ('', rp_id) ORDER BY created_at, credential_id",
-            (rp_id,),
+            "FROM passkeys ORDER BY created_at, credential_id"
         ).fetchall()
-    return [Passkey(*row) for row in rows]
+    return [key for key in (Passkey(*row) for row in rows) if place is None or key.origin == place.origin]
 
 
 def options_to_add(place: Place, challenge: bytes) -> dict[str, Any]:
@@ -152,12 +156,12 @@ def options_to_add(place: Place, challenge: bytes) -> dict[str, Any]:
     options = generate_registration_options(
         rp_id=place.rp_id,
         rp_name=f"{ISSUER} ({where})",
-        user_id=_user_id(),
+        user_id=_user_id(place),
         user_name=_USER_NAME,
         user_display_name=f"{ISSUER} ({where})",
         challenge=challenge,
         timeout=CHALLENGE_SECONDS * 1000,
-        exclude_credentials=[PublicKeyCredentialDescriptor(id=_raw(key.credential_id)) for key in listed(place.rp_id)],
+        exclude_credentials=[PublicKeyCredentialDescriptor(id=_raw(key.credential_id)) for key in listed(place)],
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.PREFERRED, user_verification=UserVerificationRequirement.PREFERRED
         ),
@@ -213,7 +217,7 @@ def options_to_use(place: Place, challenge: bytes, *, verified: bool, named: boo
     from webauthn import generate_authentication_options, options_to_json
     from webauthn.helpers.structs import PublicKeyCredentialDescriptor, UserVerificationRequirement
 
-    keys = listed(place.rp_id) if named else []
+    keys = listed(place) if named else []
     options = generate_authentication_options(
         rp_id=place.rp_id,
         challenge=challenge,
@@ -230,7 +234,7 @@ def use(credential: dict[str, Any], place: Place | None, challenge: bytes, *, ve
 
     if place is None:
         raise Refused("no place for a passkey")
-    found = [key for key in listed(place.rp_id) if key.credential_id == credential.get("id")]
+    found = [key for key in listed(place) if key.credential_id == credential.get("id")]
     if not found:
         raise Refused("no passkey of ours")
     (key,) = found
@@ -258,13 +262,13 @@ def use(credential: dict[str, Any], place: Place | None, challenge: bytes, *, ve
     return key
 
 
-def _user_id() -> bytes:
-    """Return the random id that authenticators keep their passkey under: another one for each data folder."""
+def _user_id(place: Place) -> bytes:
+    """Return the id that authenticators keep their passkey under: another one for each data folder and origin."""
     with storage.writing(secrets=False) as connection:
         with suppress(sqlite3.IntegrityError):
             connection.execute("INSERT INTO settings VALUES (?, ?)", (_USER_ID, os.urandom(32).hex()))
         row = connection.execute("SELECT value FROM settings WHERE key = ?", (_USER_ID,)).fetchone()
-    return bytes.fromhex(row["value"])
+    return hashlib.sha256(bytes.fromhex(row["value"]) + place.origin.encode()).digest()
 
 
 def _raw(credential_id: str) -> bytes:

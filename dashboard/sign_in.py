@@ -125,11 +125,14 @@ def reset_password() -> None:
     first_setup.unmark()
 
 
-def check_password(password: str, field: str = "password") -> None:
-    """Raise WrongPassword unless this is the dashboard's password; few are compared at a time."""
+def check_password(password: str, field: str = "password") -> str:
+    """Return the mark of the dashboard's password when this is it; few are compared at a time. Raises WrongPassword.
+
+    Comparing takes its time: what is done with the proof holds for as long as the password has this mark.
+    """
     stored = _setting("password_hash")
     if not stored and not is_setup_done():
-        raise AccountsError(_("the dashboard has no password yet"), _("open it in a browser and choose one"))
+        raise _no_password()
     text = _normalised(password)
     fits = len(text.encode()) <= LONGEST_PASSWORD_BYTES
     if fits:
@@ -137,14 +140,37 @@ def check_password(password: str, field: str = "password") -> None:
             fits = check_password_hash(stored, text)
     if not fits:
         raise WrongPassword(_("the password is wrong"), field=field)
+    return digest(stored)
 
 
-def change_password(new_password: str) -> list[str]:
-    """Store another password, end every session and API token, and return whose sockets have ended with them."""
+def require_mark(connection: sqlite3.Connection, mark: str, field: str = "password") -> None:
+    """Raise WrongPassword, inside the open transaction, where there is no password of this mark any more."""
+    row = connection.execute("SELECT value FROM settings WHERE key = 'password_hash'").fetchone()
+    if row is None or not hmac.compare_digest(digest(str(row["value"])), mark):
+        raise WrongPassword(_("the password is wrong"), field=field)
+
+
+def change_password(new_password: str, mark: str) -> list[str]:
+    """Store another password for that of this mark; end every session and API token and return whose sockets those had.
+
+    Raises WrongPassword where somebody else has changed it meanwhile.
+    """
     hashed = _hash(check_strength(new_password, "new_password"))
     with storage.writing() as connection:
+        require_mark(connection, mark, "old_password")
         connection.execute("UPDATE settings SET value = ? WHERE key = 'password_hash'", (hashed,))
         return tokens.end_all(connection) + _delete_sessions(connection)
+
+
+def require_password() -> str:
+    """Return the password's mark. Raises AccountsError where none is chosen."""
+    if not is_setup_done():
+        raise _no_password()
+    return password_mark()
+
+
+def _no_password() -> AccountsError:
+    return AccountsError(_("the dashboard has no password yet"), _("open it in a browser and choose one"))
 
 
 def password_mark() -> str:
@@ -159,10 +185,11 @@ class Opened(NamedTuple):
     page_secret: str
 
 
-def open_session(address: str, user_agent: str, *, replaces: str = "", browser: bool = False) -> Opened:
+def open_session(address: str, user_agent: str, mark: str, *, replaces: str = "", browser: bool = False) -> Opened:
     """Start a session, end the one it replaces (a cookie's value) and return the new one's secrets.
 
-    Whoever signs in has just proved who he is.
+    Whoever signs in has just proved who he is, while the password had this mark. Raises WrongPassword where another one
+    was chosen meanwhile.
     """
     session_id = secrets.token_urlsafe(32)
     page_secret = secrets.token_urlsafe(32) if browser else ""
@@ -170,9 +197,10 @@ def open_session(address: str, user_agent: str, *, replaces: str = "", browser: 
     page_secret_hash = digest(page_secret) if browser else ""
     ends = now + SESSION_SECONDS * 1000
     row = (digest(session_id), now, now, ends, address, user_agent[:200], page_secret_hash, now)
-    # A dashboard of before the mark was there gets it now.
-    first_setup.mark()
     with storage.writing() as connection:
+        require_mark(connection, mark)
+        # A dashboard of before it was remembered beside the database is from now on.
+        first_setup.mark()
         connection.execute("DELETE FROM sessions WHERE id_hash = ? OR expires_at <= ?", (digest(replaces), now))
         connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         connection.execute(

@@ -93,12 +93,10 @@ def add(name: str, scope: str, expires_at: int = 0) -> tuple[Token, str]:
     return token, secret
 
 
-def rotate_first() -> tuple[str, list[str]]:
-    """Make the first token anew; return its secret, shown this once, and the owner that has ended."""
+def rotate_first(connection: sqlite3.Connection) -> tuple[str, list[str]]:
+    """Make the first token anew inside the open transaction; return its secret and the owner that has ended."""
     secret = secrets.token_urlsafe(32)
-    with storage.writing(secrets=False) as connection:
-        ended = replace_first(connection, secret)
-    return secret, ended
+    return secret, replace_first(connection, secret)
 
 
 def replace_first(connection: sqlite3.Connection, secret: str) -> list[str]:

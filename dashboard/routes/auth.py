@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
+from ...accounts import storage
 from ...messages import VERSION, InvalidInput, NotFound, _
 from .. import browser_libs, callers, factors, origin, passkeys, recovery, sign_in, tokens
 from ..api import address, authenticated, body, is_browser, note, ok, owner, parts, require_step_up, session_cookie
@@ -48,7 +49,7 @@ def setup() -> tuple[Response, int]:
         sign_in.check_setup_code(given.get("setup_code", ""), *codes)
     token = sign_in.set_up(given["password"])
     parts().setup_codes.forget()
-    return signed_in({"api_token": token}, event="set-up"), 201
+    return signed_in({"api_token": token}, sign_in.password_mark(), event="set-up"), 201
 
 
 @blueprint.post("/login")
@@ -59,11 +60,11 @@ def login() -> Response:
     """
     given = body("Password")
     parts().attempts.count("login", address())
-    sign_in.check_password(given["password"])
+    mark = sign_in.check_password(given["password"])
     if factors.are_set():
         ways = factors.ways(passkeys.place_of(request.environ))
-        raise factors.FactorRequired(ways, parts().sign_ins.begin(place_of(address())))
-    return signed_in({"ok": True}, "password")
+        raise factors.FactorRequired(ways, parts().sign_ins.begin(place_of(address()), mark))
+    return signed_in({"ok": True}, mark, "password")
 
 
 @blueprint.post("/logout")
@@ -112,10 +113,9 @@ def change_password() -> Response:
     """Change the password, end every session and API token and give this browser a new session."""
     given = body("PasswordChange")
     sign_in.check_strength(given["new_password"], "new_password")
-    _prove(given["old_password"], "old_password")
-    ended = sign_in.change_password(given["new_password"])
+    ended = sign_in.change_password(given["new_password"], _prove(given["old_password"], "old_password"))
     note("password-changed")
-    response = signed_in({"ok": True}, "") if g.session else ok()
+    response = signed_in({"ok": True}, sign_in.password_mark()) if g.session else ok()
     parts().live.close_of(ended)
     return response
 
@@ -123,8 +123,10 @@ def change_password() -> Response:
 @blueprint.post("/rotate-token")
 def rotate_token() -> Response:
     """Make the first API token anew, shown this once; the old one and its sockets end."""
-    _prove(body("Password")["password"], "password")
-    token, ended = tokens.rotate_first()
+    mark = _prove(body("Password")["password"], "password")
+    with storage.writing(secrets=False) as connection:
+        sign_in.require_mark(connection, mark)
+        token, ended = tokens.rotate_first(connection)
     parts().live.close_of(ended)
     note("token-rotated", detail=tokens.FIRST)
     return jsonify({"api_token": token})
@@ -180,11 +182,12 @@ def _needs_setup_code() -> bool:
     return not callers.is_same_user(request.environ)
 
 
-def _prove(password: str, field: str) -> None:
-    """Check the password of somebody who is signed in; whoever has stolen a session cannot try without limit."""
+def _prove(password: str, field: str) -> str:
+    """Return the mark of the password that this is; whoever has stolen a session cannot try without limit."""
     parts().attempts.count("prove")
-    sign_in.check_password(password, field)
+    mark = sign_in.check_password(password, field)
     parts().attempts.forget("prove")
+    return mark
 
 
 def one_of(given: dict[str, Any], ways: tuple[str, ...]) -> str:
@@ -220,14 +223,15 @@ def refused_passkeys() -> Iterator[None]:
         raise factors.WrongFactor(factors.PASSKEY) from error
 
 
-def signed_in(answer: dict[str, Any], way: str = "", event: str = "sign-in") -> Response:
+def signed_in(answer: dict[str, Any], mark: str, way: str = "", event: str = "sign-in") -> Response:
     """Return the answer with a new session's cookie and, for a browser, its page secret.
 
+    `mark` is that of the password while he did. Raises WrongPassword where there is another one by now.
     `way` is how its owner has proved who he is; without one the event is not a sign-in of its own.
     """
     browser = is_browser()
     opened = sign_in.open_session(
-        address(), request.headers.get("User-Agent", ""), replaces=session_cookie(), browser=browser
+        address(), request.headers.get("User-Agent", ""), mark, replaces=session_cookie(), browser=browser
     )
     g.token = None
     g.session = sign_in.find_session(opened.cookie, opened.page_secret)

@@ -21,7 +21,7 @@ def sign_in_options() -> Response:
     given = body("PendingOnly")
     place = passkeys.require_place(request.environ)
     sign_ins = parts().sign_ins
-    pending = given.get("pending") or sign_ins.begin(place_of(address()), alone=True)
+    pending = given.get("pending") or sign_ins.begin(place_of(address()), sign_in.require_password(), alone=True)
     alone = sign_ins.find(pending).alone
     options = passkeys.options_to_use(place, sign_ins.ask(pending, place), verified=alone, named=not alone)
     return jsonify({"pending": pending, "options": options})
@@ -32,18 +32,20 @@ def second_step() -> Response:
     """End a sign-in that waits for its second step: by a code of the app, a passkey, or a recovery code."""
     given = body("SecondStep")
     pending, sign_ins = given["pending"], parts().sign_ins
-    alone = sign_ins.find(pending).alone
+    waiting = sign_ins.find(pending)
+    alone = waiting.alone
     way = one_of(given, (factors.PASSKEY,) if alone else (factors.TOTP, factors.RECOVERY, factors.PASSKEY))
     parts().attempts.count("login", address())
+    place = passkeys.place_of(request.environ)
     sign_ins.count(pending)
     if way == factors.PASSKEY:
-        place = passkeys.place_of(request.environ)
         with refused_passkeys():
             passkeys.use(given[way], place, sign_ins.take(pending, place), verified=alone)
     else:
         spend_code(way, given[way])
     sign_ins.end(pending)
-    return signed_in({"ok": True, "recovery_left": recovery.left()}, way if alone else f"password, {way}")
+    answer = {"ok": True, "recovery_left": recovery.left()}
+    return signed_in(answer, waiting.password_mark, way if alone else f"password, {way}")
 
 
 @blueprint.post("/step-up/passkey")

@@ -222,14 +222,15 @@ def test_codes_from_everywhere_share_one_count_and_recovery_codes_go_on() -> Non
 def test_strangers_push_out_nobody_elses_sign_in() -> None:
     set_up()
     sign_ins = factors.SignIns()
-    known = sign_ins.begin("203.0.113.1")
-    alone = sign_ins.begin("203.0.113.1", alone=True)
+    mark = sign_in.password_mark()
+    known = sign_ins.begin("203.0.113.1", mark)
+    alone = sign_ins.begin("203.0.113.1", mark, alone=True)
     for _one in range(1000):
-        sign_ins.begin("203.0.113.9", alone=True)
+        sign_ins.begin("203.0.113.9", mark, alone=True)
     sign_ins.find(known)
     sign_ins.find(alone)
     for number in range(1000):
-        sign_ins.begin(f"2001:db8:{number:x}::/64", alone=True)
+        sign_ins.begin(f"2001:db8:{number:x}::/64", mark, alone=True)
     sign_ins.find(known)
     with pytest.raises(factors.SignInExpired):
         sign_ins.find(alone)

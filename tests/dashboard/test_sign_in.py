@@ -123,14 +123,14 @@ def test_password_is_kept_only_as_slow_salted_hash() -> None:
     assert method.split(":")[:2] == ["pbkdf2", "sha256"]
     assert int(method.split(":")[2]) >= 600_000
     assert len(salt) >= 16
-    sign_in.change_password("eight dry owls sing")
+    sign_in.change_password("eight dry owls sing", sign_in.password_mark())
     assert _settings()["password_hash"].split("$")[1] != salt
 
 
 def test_no_secret_of_sign_in_is_in_any_file() -> None:
     """AUT-26, AUT-09"""
     token = sign_in.set_up(PASSWORD)
-    cookie = sign_in.open_session("127.0.0.1", "browser").cookie
+    cookie = sign_in.open_session("127.0.0.1", "browser", sign_in.password_mark()).cookie
     for path in Path(data_folder()).rglob("*"):
         if path.is_file():
             content = path.read_bytes()
@@ -146,7 +146,8 @@ def test_no_secret_of_sign_in_is_in_any_file() -> None:
 def test_api_token_has_256_bits_and_replaces_the_old_one() -> None:
     """AUT-27"""
     first = sign_in.set_up(PASSWORD)
-    second = api_tokens.rotate_first()[0]
+    with storage.writing() as connection:
+        second = api_tokens.rotate_first(connection)[0]
     assert len(first) == len(second) == 43
     assert first != second
     assert api_tokens.find(second)
@@ -202,7 +203,7 @@ def test_second_setup_changes_nothing() -> None:
 
 def test_session_ends_after_seven_days(monkeypatch: pytest.MonkeyPatch) -> None:
     """AUT-18: on the server too, whatever the browser keeps."""
-    cookie = sign_in.open_session("127.0.0.1", "browser").cookie
+    cookie = sign_in.open_session("127.0.0.1", "browser", sign_in.password_mark()).cookie
     assert sign_in.find_session(cookie) is not None
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + sign_in.SESSION_SECONDS + 1)
@@ -212,9 +213,9 @@ def test_session_ends_after_seven_days(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_new_session_ends_the_one_it_replaces() -> None:
     """AUT-23"""
-    old = sign_in.open_session("127.0.0.1", "browser").cookie
-    other = sign_in.open_session("127.0.0.1", "another browser").cookie
-    new = sign_in.open_session("127.0.0.1", "browser", replaces=old).cookie
+    old = sign_in.open_session("127.0.0.1", "browser", sign_in.password_mark()).cookie
+    other = sign_in.open_session("127.0.0.1", "another browser", sign_in.password_mark()).cookie
+    new = sign_in.open_session("127.0.0.1", "browser", sign_in.password_mark(), replaces=old).cookie
     assert sign_in.find_session(old) is None
     assert sign_in.find_session(other) is not None
     assert sign_in.find_session(new) is not None
@@ -223,7 +224,7 @@ def test_new_session_ends_the_one_it_replaces() -> None:
 def test_sessions_do_not_pile_up() -> None:
     """A script that signs in each time cannot fill the disk."""
     for number in range(120):
-        last = sign_in.open_session("127.0.0.1", f"script {number}").cookie
+        last = sign_in.open_session("127.0.0.1", f"script {number}", sign_in.password_mark()).cookie
     assert len(sign_in.list_sessions()) == 100
     assert sign_in.find_session(last) is not None
 
@@ -319,9 +320,9 @@ def test_password_before_the_setup_is_a_clear_error() -> None:
 def test_password_change_ends_every_session() -> None:
     """AUT-22"""
     sign_in.set_up(PASSWORD)
-    cookies = [sign_in.open_session("127.0.0.1", "browser").cookie for _browser in range(3)]
+    cookies = [sign_in.open_session("127.0.0.1", "browser", sign_in.password_mark()).cookie for _browser in range(3)]
     (token,) = api_tokens.listed()
-    ended = sign_in.change_password("eight dry owls sing")
+    ended = sign_in.change_password("eight dry owls sing", sign_in.password_mark())
     assert sorted(ended) == sorted([token.owner, *map(sign_in.digest, cookies)])
     assert [cookie for cookie in cookies if sign_in.find_session(cookie)] == []
     with pytest.raises(sign_in.WrongPassword):
