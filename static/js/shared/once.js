@@ -57,6 +57,7 @@ function insist(event) {
   note.hidden = false;
   note.textContent = t("once_keep");
   named(dialog("shown-once"), "kept").focus();
+  note.scrollIntoView({ block: "nearest" });
 }
 
 /** @param {HTMLElement} element */
