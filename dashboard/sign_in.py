@@ -86,9 +86,12 @@ def is_setup_done() -> bool:
     """Tell whether the dashboard has a password. Raises StorageFailed when it had one and the database knows none."""
     if _setting("password_hash"):
         return True
-    if first_setup.is_marked():
+    if not first_setup.is_marked():
+        return False
+    # Somebody's set-up stores the password, then the mark: it may have done so just now.
+    if not _setting("password_hash"):
         raise first_setup.password_lost()
-    return False
+    return True
 
 
 def remember_setup() -> None:
@@ -118,11 +121,12 @@ def set_up(password: str) -> str:
 
 def reset_password() -> None:
     """Forget the password, every session and every API token: the next visit chooses another password."""
+    # In this order nobody who asks in between is told that the password was lost.
+    first_setup.unmark()
     with storage.writing() as connection:
         connection.execute("DELETE FROM settings WHERE key = 'password_hash'")
         tokens.end_all(connection)
         _delete_sessions(connection)
-    first_setup.unmark()
 
 
 def check_password(password: str, field: str = "password") -> str:

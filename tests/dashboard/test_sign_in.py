@@ -201,8 +201,10 @@ def test_second_setup_changes_nothing() -> None:
     assert api_tokens.find(token)
 
 
+@pytest.mark.usefixtures("cheap_hash")
 def test_session_ends_after_seven_days(monkeypatch: pytest.MonkeyPatch) -> None:
     """AUT-18: on the server too, whatever the browser keeps."""
+    sign_in.set_up(PASSWORD)
     cookie = sign_in.open_session("127.0.0.1", "browser", sign_in.password_mark()).cookie
     assert sign_in.find_session(cookie) is not None
     now = time.time()
@@ -211,8 +213,10 @@ def test_session_ends_after_seven_days(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sign_in.list_sessions() == []
 
 
+@pytest.mark.usefixtures("cheap_hash")
 def test_new_session_ends_the_one_it_replaces() -> None:
     """AUT-23"""
+    sign_in.set_up(PASSWORD)
     old = sign_in.open_session("127.0.0.1", "browser", sign_in.password_mark()).cookie
     other = sign_in.open_session("127.0.0.1", "another browser", sign_in.password_mark()).cookie
     new = sign_in.open_session("127.0.0.1", "browser", sign_in.password_mark(), replaces=old).cookie
@@ -221,8 +225,10 @@ def test_new_session_ends_the_one_it_replaces() -> None:
     assert sign_in.find_session(new) is not None
 
 
+@pytest.mark.usefixtures("cheap_hash")
 def test_sessions_do_not_pile_up() -> None:
     """A script that signs in each time cannot fill the disk."""
+    sign_in.set_up(PASSWORD)
     for number in range(120):
         last = sign_in.open_session("127.0.0.1", f"script {number}", sign_in.password_mark()).cookie
     assert len(sign_in.list_sessions()) == 100
