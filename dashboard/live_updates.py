@@ -205,6 +205,10 @@ class LiveUpdates:
 
     def _forget_closed(self) -> None:
         # The event of a closing socket belongs to the terminals, and there is room for one handler only.
-        is_connected = self._server.manager.is_connected
+        manager = self._server.manager
         with self._lock:
-            self._open = {sid: each for sid, each in self._open.items() if is_connected(sid, "/")}
+            # One that is let in at this moment is not connected yet, to the library.
+            coming = manager.pending_connect.get("/", ())
+            self._open = {
+                sid: each for sid, each in self._open.items() if sid in coming or manager.is_connected(sid, "/")
+            }

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from running_dashboard import Dashboard, serving, set_up, socket
+from running_dashboard import PASSWORD, Dashboard, serving, set_up, socket
 from stored import expired_account
 from terminal_server import wait_until
 from token_endpoint import TokenEndpoint
 
 from claude_accounts import db
 from claude_accounts.accounts import durable_store, rows as account_rows
+from claude_accounts.dashboard import api
 
 
 @pytest.fixture
@@ -88,3 +90,19 @@ def test_export_names_the_accounts_whose_tokens_may_be_spent(dashboard: Dashboar
     store(account).write_text("{")
     answer = dashboard.client.get("/api/export")
     assert answer.headers["X-Accounts-Behind"] == "client" and len(answer.get_json()) == 1
+
+
+def test_look_that_falls_into_a_sign_in_forgets_nobody(dashboard: Dashboard) -> None:
+    """To the library a client is not connected until its handler has let it in; a look may come right then."""
+    live = api.live_updates(dashboard.app)
+    opened = live.opened
+
+    def looked(*arguments: Any) -> None:
+        opened(*arguments)
+        live._forget_closed()
+
+    live.opened = looked  # type: ignore[assignment,method-assign]
+    with serving(dashboard.app) as url, socket(url, {"X-Auth-Token": dashboard.token}) as client:
+        given = {"old_password": PASSWORD, "new_password": "eight dry owls sing"}
+        assert dashboard.client.post("/api/auth/change-password", json=given).status_code == 200
+        wait_until(lambda: not client.connected)

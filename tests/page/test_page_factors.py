@@ -321,7 +321,11 @@ def test_ended_session_is_taken_up_over_the_page_with_both_steps(visitor: Visito
     give_password(page)
     page.locator(f"{STEP} [data-use=recovery_code]").click()
     page.keyboard.type(codes[0])
-    page.keyboard.press("Enter")
+    with page.expect_websocket() as opened:
+        page.keyboard.press("Enter")
+    # Without its cookie the socket would be the first to notice.
+    with opened.value.expect_event("framereceived", lambda frame: str(frame).startswith("40")):
+        pass
     expect(page.locator(EMPTY)).to_be_visible()
     page.keyboard.press("n")
     form = page.locator("dialog[data-name=add]")

@@ -63,7 +63,10 @@ def add_oauth_account(name: str) -> str:
 
 def private_folders() -> list[Path]:
     parent = Path(data_folder()) / "private-logins"
-    return list(parent.iterdir()) if parent.exists() else []
+    try:
+        return list(parent.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 @pytest.mark.parametrize("afterwards", ["", "sleep 1000"])
