@@ -115,6 +115,20 @@ def test_server_that_goes_away_is_told_and_its_return_needs_no_reload(visitor: V
     assert page.evaluate("window.same") is True
 
 
+def test_server_that_goes_away_before_the_socket_is_there_is_told_too(visitor: Visitor) -> None:
+    visitor.expect("ERR_FAILED|Failed to fetch")
+    visitor.sign_in()
+    page = visitor.context.new_page()
+    page.route("**/socket.io.js", lambda route: route.abort())
+    page.goto(visitor.server.url)
+    banner = page.locator("[data-name=connection]")
+    expect(banner).to_be_visible()
+    page.unroute("**/socket.io.js")
+    expect(banner).to_be_hidden()
+    visitor.add("perso")
+    expect(page.locator(".account")).to_have_count(1)
+
+
 def test_setup_code_is_asked_for_where_the_server_wants_it(visitor: Visitor) -> None:
     page = visitor.context.new_page()
     # The server wants it from other machines only, and the browser of this test is on this one.

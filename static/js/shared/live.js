@@ -51,7 +51,7 @@ export async function connect(vendor, changed, signIn) {
     return;
   }
   clearInterval(polling);
-  const { io } = await import(placed(`${vendor}socket.io.js`));
+  const { io } = await fetched(placed(`${vendor}socket.io.js`));
   socket = /** @type {Socket} */ (io({
     path: `${base}socket.io/`,
     transports: ["websocket", "polling"],
@@ -79,6 +79,20 @@ export async function connect(vendor, changed, signIn) {
     void lost();
   });
   for (const tell of waiting) tell(socket);
+}
+
+/** The library, as soon as the server gives it out; that it does not answer is said as everywhere. @param {string} address @returns {Promise<any>} */
+async function fetched(address) {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      // Some browsers remember that an address did not answer.
+      return await import(attempt ? `${address}?again=${attempt}` : address);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      showBanner();
+      await new Promise((resolve) => setTimeout(resolve, FIRST_WAIT));
+    }
+  }
 }
 
 /** Call with the socket as soon as there is one. @param {(socket: Socket) => void} tell */
