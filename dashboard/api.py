@@ -151,14 +151,7 @@ def raw_body() -> bytes:
 def _require_still_signed_in() -> None:
     """Raise 401 where what a request showed has ended while its body was on its way, which may be a minute."""
     who = owner()
-    if not who:
-        return
-    if g.token is not None:
-        g.token = tokens.find(request.headers.get("X-Auth-Token", ""))
-    else:
-        g.session = callers.session_of(request.environ)
-    if owner() != who:
-        g.session = g.token = None
+    if who and authenticated() != who:
         _refuse(401, _("you are not signed in"))
 
 

@@ -43,7 +43,7 @@ class FactorRequired(AccountsError):
     def __init__(self, ways: list[str], pending: str) -> None:
         hint = _("POST /api/auth/login/factor with pending and one of: totp, passkey, recovery_code")
         if not ways:
-            hint = _("your passkeys belong to another name: open the dashboard there")
+            hint = _("your passkeys belong to another address: open the dashboard there")
         super().__init__(_("a second factor is asked for"), hint)
         self.ways = ways
         self.pending = pending

@@ -119,11 +119,9 @@ class LiveUpdates:
                 mark = self._tell_changes(mark)
                 self._take_over_renewed()
                 self._failure = ""
-            except StorageFailed as error:
-                self._tell_failure(error.message)
             except Exception as error:
                 # Whatever it is: who is signed out must not go on listening because of it.
-                self._tell_failure(str(error))
+                self._tell_failure(error.message if isinstance(error, AccountsError) else repr(error))
             self._wake.wait(self._pause())
             self._wake.clear()
             waiting = self._door.close_late()

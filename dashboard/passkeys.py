@@ -1,7 +1,7 @@
 """Owns the passkeys: what a browser is asked for, the check of what it answers, the stored public halves.
 
-A passkey belongs to one host name (its RP ID), never to an address, and is offered under no other. It knows no sign-in;
-where a page lies is read from a request whose Origin the gate has checked.
+A passkey belongs to the origin that it was made under, which has a host name (its RP ID) and never a bare address, and
+is taken from no other. It knows no sign-in; where a page lies is read from a request whose Origin the gate has checked.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _USER_NAME = "claude-accounts"
 
 
 class Place(NamedTuple):
-    """Where a page lies: the host name that its passkeys belong to, and its origin."""
+    """Where a page lies: its host name, which browsers know its passkeys by, and its origin, which they belong to."""
 
     rp_id: str
     origin: str

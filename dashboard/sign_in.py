@@ -166,6 +166,17 @@ def change_password(new_password: str, mark: str) -> list[str]:
         return tokens.end_all(connection) + _delete_sessions(connection)
 
 
+def rotate_token(mark: str) -> tuple[str, list[str]]:
+    """Make the first API token anew; return it, shown this once, and the owners that have ended.
+
+    Raises WrongPassword where the password of this mark is no longer the one.
+    """
+    token = secrets.token_urlsafe(32)
+    with storage.writing() as connection:
+        require_mark(connection, mark)
+        return token, tokens.replace_first(connection, token)
+
+
 def require_password() -> str:
     """Return the password's mark. Raises AccountsError where none is chosen."""
     if not is_setup_done():

@@ -93,12 +93,6 @@ def add(name: str, scope: str, expires_at: int = 0) -> tuple[Token, str]:
     return token, secret
 
 
-def rotate_first(connection: sqlite3.Connection) -> tuple[str, list[str]]:
-    """Make the first token anew inside the open transaction; return its secret and the owner that has ended."""
-    secret = secrets.token_urlsafe(32)
-    return secret, replace_first(connection, secret)
-
-
 def replace_first(connection: sqlite3.Connection, secret: str) -> list[str]:
     """Let the first token have another secret, inside the open transaction; return the owner that has ended."""
     ended = [f"{_OWNER}{row['id']}" for row in connection.execute("SELECT id FROM api_tokens WHERE name = ?", (FIRST,))]

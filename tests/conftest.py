@@ -150,3 +150,9 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenEndpoint]:
     with token_endpoint() as state:
         monkeypatch.setenv("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL", state.url)
         yield state
+
+
+@pytest.fixture
+def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords cheaply; what it costs is tested at the module that hashes."""
+    monkeypatch.setattr("claude_accounts.dashboard.sign_in._METHOD", "pbkdf2:sha256:1000")

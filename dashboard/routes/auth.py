@@ -9,7 +9,6 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from ...accounts import storage
 from ...messages import VERSION, InvalidInput, NotFound, _
 from .. import browser_libs, callers, factors, origin, passkeys, recovery, sign_in, tokens
 from ..api import address, authenticated, body, is_browser, note, ok, owner, parts, require_step_up, session_cookie
@@ -123,10 +122,7 @@ def change_password() -> Response:
 @blueprint.post("/rotate-token")
 def rotate_token() -> Response:
     """Make the first API token anew, shown this once; the old one and its sockets end."""
-    mark = _prove(body("Password")["password"], "password")
-    with storage.writing(secrets=False) as connection:
-        sign_in.require_mark(connection, mark)
-        token, ended = tokens.rotate_first(connection)
+    token, ended = sign_in.rotate_token(_prove(body("Password")["password"], "password"))
     parts().live.close_of(ended)
     note("token-rotated", detail=tokens.FIRST)
     return jsonify({"api_token": token})

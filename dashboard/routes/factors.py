@@ -36,9 +36,9 @@ def second_step() -> Response:
     alone = waiting.alone
     way = one_of(given, (factors.PASSKEY,) if alone else (factors.TOTP, factors.RECOVERY, factors.PASSKEY))
     parts().attempts.count("login", address())
-    place = passkeys.place_of(request.environ)
     sign_ins.count(pending)
     if way == factors.PASSKEY:
+        place = passkeys.place_of(request.environ)
         with refused_passkeys():
             passkeys.use(given[way], place, sign_ins.take(pending, place), verified=alone)
     else:
@@ -127,7 +127,7 @@ def passkey_options() -> Response:
 
 @blueprint.post("/factors/passkeys")
 def add_passkey() -> Response:
-    """Keep a new passkey; it belongs to the name under which this page was opened."""
+    """Keep a new passkey; it belongs to the address under which this page was opened."""
     given = body("NewPasskey")
     require_step_up()
     place = passkeys.require_place(request.environ)

@@ -24,10 +24,7 @@ OTHER = "eight dry owls sing"
 FACTOR = "/api/auth/login/factor"
 
 
-@pytest.fixture(autouse=True)
-def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash cheaply; what it costs is tested at the module that hashes."""
-    monkeypatch.setattr(sign_in, "_METHOD", "pbkdf2:sha256:1000")
+pytestmark = pytest.mark.usefixtures("cheap_hash")
 
 
 @pytest.fixture

@@ -21,10 +21,7 @@ from claude_accounts.server import create_app
 OTHER_PASSWORD = "eight dry owls sing"
 
 
-@pytest.fixture(autouse=True)
-def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash cheaply; what it costs is tested at the module that hashes."""
-    monkeypatch.setattr(sign_in, "_METHOD", "pbkdf2:sha256:1000")
+pytestmark = pytest.mark.usefixtures("cheap_hash")
 
 
 @pytest.fixture

@@ -20,10 +20,7 @@ PUBLIC = {("GET", "/api/auth/status")} | {
 }
 
 
-@pytest.fixture(autouse=True)
-def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash cheaply; what it costs is tested at the module that hashes."""
-    monkeypatch.setattr(sign_in, "_METHOD", "pbkdf2:sha256:1000")
+pytestmark = pytest.mark.usefixtures("cheap_hash")
 
 
 def _login(client: FlaskClient, password: str = PASSWORD, **options: Any) -> TestResponse:

@@ -22,12 +22,6 @@ from claude_accounts.system.private_files import make_private_folder
 PASSWORD = "seven wet owls sing"
 
 
-@pytest.fixture
-def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make hashing cheap where its cost is not the point."""
-    monkeypatch.setattr(sign_in, "_METHOD", "pbkdf2:sha256:1000")
-
-
 def _settings() -> dict[str, str]:
     with storage.reading() as connection:
         return {row["key"]: row["value"] for row in connection.execute("SELECT * FROM settings")}
@@ -146,8 +140,7 @@ def test_no_secret_of_sign_in_is_in_any_file() -> None:
 def test_api_token_has_256_bits_and_replaces_the_old_one() -> None:
     """AUT-27"""
     first = sign_in.set_up(PASSWORD)
-    with storage.writing() as connection:
-        second = api_tokens.rotate_first(connection)[0]
+    second = sign_in.rotate_token(sign_in.password_mark())[0]
     assert len(first) == len(second) == 43
     assert first != second
     assert api_tokens.find(second)

@@ -13,17 +13,14 @@ from running_dashboard import PASSWORD, Dashboard, add, serving, set_up
 from terminal_server import Client, wait_until
 
 from claude_accounts.accounts import storage
-from claude_accounts.dashboard import scopes, sign_in, tokens
+from claude_accounts.dashboard import scopes, tokens
 from claude_accounts.server import create_app
 from claude_accounts.terminal.events import TerminalEvents
 
 TOKENS = "/api/auth/tokens"
 
 
-@pytest.fixture(autouse=True)
-def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash cheaply; what it costs is tested at the module that hashes."""
-    monkeypatch.setattr(sign_in, "_METHOD", "pbkdf2:sha256:1000")
+pytestmark = pytest.mark.usefixtures("cheap_hash")
 
 
 @pytest.fixture

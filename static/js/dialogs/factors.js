@@ -45,7 +45,7 @@ function appLine(since) {
 /** @param {Passkey} key */
 function passkeyLine(key) {
   const note = t("passkey_note", {
-    host: key.rp_id,
+    host: new URL(key.origin).host,
     since: dateTime(key.created_at),
     used: key.last_used_at ? ago(Math.max(0, Date.now() - key.last_used_at)) : t("never_used"),
   });

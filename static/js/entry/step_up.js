@@ -45,7 +45,7 @@ async function findWays() {
     const { totp_since: totp, passkeys } = await listFactors();
     ways = ["password"];
     if (totp) ways.push("totp");
-    if (passkeysWork() && passkeys.some((key) => key.rp_id === location.hostname)) ways.push("passkey");
+    if (passkeysWork() && passkeys.some((key) => key.origin === location.origin)) ways.push("passkey");
     dress();
   } catch (error) {
     // The password is enough.

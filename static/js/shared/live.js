@@ -23,6 +23,9 @@ let socket = null;
 let news = null;
 /** @type {() => Promise<void>} */
 let signInAgain = () => Promise.resolve();
+/** The folder of the browser libraries, "" while the page asks every few seconds. */
+let libraries = "";
+let fetches = 0;
 let away = false;
 let wait = FIRST_WAIT;
 let nextTry = 0;
@@ -51,7 +54,22 @@ export async function connect(vendor, changed, signIn) {
     return;
   }
   clearInterval(polling);
-  const { io } = await fetched(placed(`${vendor}socket.io.js`));
+  libraries = vendor;
+  await openSocket();
+}
+
+async function openSocket() {
+  let io;
+  try {
+    // Some browsers remember that an address did not answer.
+    ({ io } = await import(placed(`${libraries}socket.io.js${fetches ? `?again=${fetches}` : ""}`)));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    fetches += 1;
+    return lost();
+  }
+  // A try of the reader's own may have been quicker.
+  if (socket) return;
   socket = /** @type {Socket} */ (io({
     path: `${base}socket.io/`,
     transports: ["websocket", "polling"],
@@ -67,9 +85,9 @@ export async function connect(vendor, changed, signIn) {
   }));
   socket.on("connect", () => {
     back();
-    changed();
+    news?.();
   });
-  socket.on("accounts_changed", () => changed());
+  socket.on("accounts_changed", () => news?.());
   socket.on("disconnect", (/** @type {string} */ reason) => {
     if (reason !== "io client disconnect") void lost();
   });
@@ -79,20 +97,6 @@ export async function connect(vendor, changed, signIn) {
     void lost();
   });
   for (const tell of waiting) tell(socket);
-}
-
-/** The library, as soon as the server gives it out; that it does not answer is said as everywhere. @param {string} address @returns {Promise<any>} */
-async function fetched(address) {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      // Some browsers remember that an address did not answer.
-      return await import(attempt ? `${address}?again=${attempt}` : address);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      showBanner();
-      await new Promise((resolve) => setTimeout(resolve, FIRST_WAIT));
-    }
-  }
 }
 
 /** Call with the socket as soon as there is one. @param {(socket: Socket) => void} tell */
@@ -146,6 +150,7 @@ async function tryAgain() {
     return lost();
   }
   if (socket) return socket.connect();
+  if (libraries) return openSocket();
   back();
   news?.();
 }
