@@ -152,6 +152,23 @@ def test_folder_is_walked_by_keyboard_and_remembered(visitor: Visitor, home: Pat
     expect(dialog.locator("[data-name=recent] button")).to_have_text([str(home / "work" / "deep")])
 
 
+def test_picked_folder_is_meant_before_its_own_folders_are_known(visitor: Visitor, home: Path) -> None:
+    (home / "work").mkdir()
+    page = visitor.open()
+    page.locator(".account [data-act=open]").click()
+    dialog = page.locator("dialog[data-name=folder]")
+    expect(dialog.locator("[name=path]")).to_have_value(str(home))
+    # This answer never comes.
+    page.route("**/api/browse?path=*", lambda _route: None)
+    dialog.get_by_role("button", name="work").click()
+    dialog.locator(".primary").click()
+    expect(rows(page)).to_contain_text("ready perso")
+    page.unroute("**/api/browse?path=*")
+    page.locator("[data-name=to-dashboard]").click()
+    page.locator(".account [data-act=open]").click()
+    expect(dialog.locator("[data-name=recent] button")).to_have_text([str(home / "work")])
+
+
 def test_reload_finds_the_terminal_again_with_all_it_had_said(visitor: Visitor) -> None:
     page = visitor.open()
     open_terminal(page)

@@ -99,6 +99,9 @@ function onPick(event) {
   const picked = pathOf(event);
   if (picked === null) return;
   typed = decided = false;
+  // Whoever opens it before its folders are known means it all the same.
+  field().value = picked;
+  showBinding();
   void walk(picked).then((there) => there && /** @type {HTMLElement | null} */ (list.querySelector("button"))?.focus());
 }
 
