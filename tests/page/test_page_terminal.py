@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from browser import REFUSED, Server, Visitor, browser, libraries_cache, server, visiting
 from conftest import write_program
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from terminal_server import wait_until
 
 __all__ = ["browser", "libraries_cache", "server"]
@@ -158,8 +158,8 @@ def test_picked_folder_is_meant_before_its_own_folders_are_known(visitor: Visito
     page.locator(".account [data-act=open]").click()
     dialog = page.locator("dialog[data-name=folder]")
     expect(dialog.locator("[name=path]")).to_have_value(str(home))
-    # This answer never comes.
-    page.route("**/api/browse?path=*", lambda _route: None)
+    held: list[Route] = []
+    page.route("**/api/browse?path=*", held.append)
     dialog.get_by_role("button", name="work").click()
     dialog.locator(".primary").click()
     expect(rows(page)).to_contain_text("ready perso")
@@ -167,6 +167,9 @@ def test_picked_folder_is_meant_before_its_own_folders_are_known(visitor: Visito
     page.locator("[data-name=to-dashboard]").click()
     page.locator(".account [data-act=open]").click()
     expect(dialog.locator("[data-name=recent] button")).to_have_text([str(home / "work")])
+    # An answer that comes as late as this changes nothing.
+    held[0].fulfill(json={"path": str(home), "parent": None, "folders": []})
+    expect(dialog.locator("[name=path]")).to_have_value(str(home / "work"))
 
 
 def test_reload_finds_the_terminal_again_with_all_it_had_said(visitor: Visitor) -> None:
