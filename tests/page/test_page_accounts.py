@@ -82,6 +82,8 @@ def test_setup_token_and_pasted_login(page: Page) -> None:
             form.locator(f"[name={field}]").fill(text)
         form.locator("[name=name]").press("Enter")
         expect(card(page, name)).to_be_visible()
+        # The news of an account may come before the answer that closes its dialog.
+        expect(form).to_be_hidden()
     expect(card(page, "runner").locator("[data-act=refresh]")).to_be_hidden()
     expect(card(page, "client").locator("[data-act=refresh]")).to_be_visible()
 
@@ -122,6 +124,7 @@ def test_whether_claude_asks_about_a_key_is_chosen_with_it_and_changed_later(pag
     form.locator("[name=api_key]").fill(KEY)
     form.locator("[name=name]").press("Enter")
     expect(card(page, "boulot")).to_be_visible()
+    expect(form).to_be_hidden()
     assert wishes() == {"perso": False, "boulot": True}
     for name, before in (("boulot", True), ("perso", False)):
         act(page, name, "edit")
