@@ -20,17 +20,23 @@ from browser import (
     REFUSED,
     Server,
     Visitor,
-    browser,
     libraries_cache,
     server,
     visiting,
     visitor,
+    whole_chromium,
 )
 from playwright.sync_api import Browser, Page, expect
 
-__all__ = ["browser", "libraries_cache", "server", "visitor"]
+__all__ = ["libraries_cache", "server", "visitor"]
 EMPTY = "[data-name=first-steps]"
 SIGN_IN = "#sign-in-password"
+
+
+@pytest.fixture
+def browser() -> Browser:
+    """Return the Chromium that people have."""
+    return whole_chromium()
 
 
 class Hostile:
