@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from ..messages import InvalidInput, _, printable
+from . import pasted
 
 API_KEY = "api_key"
 OAUTH = "oauth"
@@ -26,7 +27,6 @@ DETAILS = (
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
 _HOST = re.compile(r"(?:[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _LAST_MOMENT_MS = 253_402_300_799_000  # the end of the year 9999
-_LONGEST_SECRET = 8192
 
 
 def clean_name(text: str) -> str:
@@ -115,25 +115,15 @@ def checked_host(text: str) -> str:
 
 
 def checked_secret(value: object, field: str, auth_type: str) -> str:
-    secret = checked_text(value, field)
-    if not secret:
-        raise InvalidInput(_("{field} is empty", field=field), field=field)
-    if not secret.isascii() or not secret.isprintable() or " " in secret:
-        raise InvalidInput(
-            _("{field} holds a space, a line break or another character that no credential has", field=field),
-            _("copy it again, in one piece"),
-            field=field,
-        )
-    if len(secret) > _LONGEST_SECRET:
-        raise InvalidInput(_("{field} is too long", field=field), field=field)
-    if auth_type == API_KEY and secret.startswith(("sk-ant-oat", "sk-ant-ort")):
-        raise InvalidInput(
-            _("this is an OAuth token, not an API key"), "claude-accounts add NAME --oauth --token -", field=field
-        )
-    if auth_type == OAUTH and secret.startswith("sk-ant-api"):
-        raise InvalidInput(_("this is an API key, not an OAuth token"), "claude-accounts add NAME --key -", field=field)
-    if field == "access_token" and secret.startswith("sk-ant-ort"):
-        raise InvalidInput(_("this is a refresh token, not an access token"), field=field)
+    """Return the bare secret of what was given for `field`, however it was pasted. Raises InvalidInput."""
+    secret = pasted.cleaned(checked_text(value, field), field)
+    kind = pasted.kind(secret)
+    if auth_type == API_KEY and kind in (pasted.ACCESS_TOKEN, pasted.REFRESH_TOKEN):
+        raise InvalidInput(pasted.doubt(secret, auth_type), "claude-accounts add NAME --oauth --token -", field=field)
+    if auth_type == OAUTH and kind == pasted.API_KEY:
+        raise InvalidInput(pasted.doubt(secret, auth_type), "claude-accounts add NAME --key -", field=field)
+    if field == "access_token" and kind == pasted.REFRESH_TOKEN:
+        raise InvalidInput(pasted.doubt(secret, auth_type), field=field)
     return secret
 
 
