@@ -46,6 +46,12 @@ class InvalidInput(AccountsError):
         self.field = field
 
 
+class Misuse(InvalidInput):
+    """What the arguments of a command alone show to be wrong."""
+
+    exit_code = 2
+
+
 class LoginEnded(AccountsError):
     """The token endpoint says that this login is over: only signing in again helps."""
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import db
 from ..accounts import clocks, durable_store, journal, sessions as running_sessions, usage
-from ..accounts.clocks import time_left
 from ..accounts.entries import checked_secret
 from ..accounts.rows import now_ms
 from ..messages import AccountsError, InvalidInput, _, printable, say, warn
-from .console import add_command, confirmed, keep_aliases_current, read_secret
-from .tables import coloured, table
+from .console import add_command, confirmed, keep_aliases_current, print_json, read_secret
+from .tables import Column, coloured, moments, table
 
 if TYPE_CHECKING:
     import argparse
@@ -242,26 +240,14 @@ def list_all(arguments: argparse.Namespace) -> int:
         code = 1 if accounts else 0
     limits = usage.of_all()
     if arguments.json:
-        listed = [_as_json(account, limits.get(account.id, [])) for account in accounts]
-        print(json.dumps({"schema_version": 1, "accounts": listed}, indent=2))
+        print_json(accounts=[_as_json(account, limits.get(account.id, [])) for account in accounts])
         return code
     if not accounts:
         if arguments.expiring is None:
             say(_("no accounts yet; add one: claude-accounts add NAME"))
         return code
-    header = [_("NAME"), _("TYPE"), _("CREDENTIAL"), _("STATUS"), _("TOKEN ENDS"), _("LOGIN ENDS"), _("LAST USED")]
-    rows = [_cells(account) for account in accounts]
-    if limits:
-        header.append(_("USED"))
-        for account, cells in zip(accounts, rows, strict=True):
-            cells.append(_used(limits.get(account.id, [])))
-    lines = table(header, rows).splitlines()
-    for number, account in enumerate(accounts, 1):
-        if account.status() == "needs_login" or clocks.urgency(account) == "urgent":
-            lines[number] = coloured(lines[number], "red")
-        elif clocks.urgency(account):
-            lines[number] = coloured(lines[number], "yellow")
-    print("\n".join(lines))
+    header, rows = table(_columns(accounts, limits))
+    print("\n".join([*header, *(_in_its_colour(account, row) for account, row in zip(accounts, rows, strict=True))]))
     for account in accounts:
         warning = clocks.warning(account)
         if warning:
@@ -269,13 +255,22 @@ def list_all(arguments: argparse.Namespace) -> int:
     return code
 
 
+def _in_its_colour(account: db.Account, row: str) -> str:
+    if account.status() == "needs_login" or clocks.urgency(account) == "urgent":
+        colour = "red"
+    elif clocks.urgency(account):
+        colour = "yellow"
+    else:
+        return row
+    return "\n".join(coloured(line, colour) for line in row.split("\n"))
+
+
 def status(arguments: argparse.Namespace) -> None:
     """Print what is known of one account."""
     account = db.find_account(arguments.name)
     if arguments.json:
         limits = list(usage.of_name(account.name).values())
-        details = {"schema_version": 1} | _as_json(account, limits) | db.get_token_status(account.id)
-        print(json.dumps(details, indent=2))
+        print_json(**(_as_json(account, limits) | db.get_token_status(account.id)))
         return
     lines = [
         (_("Account"), printable(account.name)),
@@ -289,9 +284,9 @@ def status(arguments: argparse.Namespace) -> None:
         lines.append((_("A project may send it to"), ", ".join(account.allowed_hosts)))
     if account.expires_at:
         renewed = " " + _("(renewed by itself)") if account.durable else ""
-        lines.append((_("Expires in"), time_left(account.expires_at) + renewed))
+        lines.append((_("Token ends"), _moment(account.expires_at) + renewed))
     if account.login_expires_at:
-        lines.append((_("Login ends in"), time_left(account.login_expires_at)))
+        lines.append((_("Login ends"), _moment(account.login_expires_at)))
     if account.auth_type == db.OAUTH:
         lines.append((_("Refresh token"), _("present") if account.has_refresh else _("none")))
         lines.append((_("Sessions get"), _("a login that renews itself") if account.durable else _("an access token")))
@@ -300,10 +295,8 @@ def status(arguments: argparse.Namespace) -> None:
         lines.append((_("Identity"), printable(identity)))
     limits = list(usage.of_name(account.name).values())
     if limits:
-        lines.append(
-            (_("Used"), _used(limits) + " " + _("({time} ago)", time=_ago(min(each.seen_at for each in limits))))
-        )
-    lines.append((_("Last used"), account.last_used or "-"))
+        lines.append((_("Used"), f"{_used(limits)} ({clocks.when(min(each.seen_at for each in limits))})"))
+    lines.append((_("Last used"), _moment(clocks.of_text(account.last_used))))
     for label, value in lines:
         print(_("{label}: {value}", label=label, value=value))
 
@@ -343,24 +336,56 @@ def _as_json(account: db.Account, limits: list[usage.Usage]) -> dict[str, object
     }
 
 
-def _cells(account: db.Account) -> list[str]:
-    kind = "oauth" if account.auth_type == db.OAUTH else "api_key"
-    if account.durable:
-        kind += " " + _("durable")
-    elif account.has_refresh:
-        kind += " " + _("injected")
-    token_ends = time_left(account.expires_at) if account.expires_at else "-"
-    if account.durable and account.status() != "needs_login":
-        token_ends = _("renews itself")
-    return [
-        printable(account.name),
-        kind,
-        account.masked_key or "-",
-        _status_word(account),
-        token_ends,
-        time_left(account.login_expires_at) if account.login_expires_at else "-",
-        account.last_used or "-",
+def _columns(accounts: list[db.Account], limits: dict[str, list[usage.Usage]]) -> list[Column]:
+    """Return what `list` shows, each column in full and narrow."""
+    kinds = [_kind(account) for account in accounts]
+    token_ends = [_token_ends(account, short=False) for account in accounts]
+    login_ends = [account.login_expires_at for account in accounts]
+    used = [clocks.of_text(account.last_used) for account in accounts]
+    columns = [
+        Column(_("NAME"), [printable(account.name) for account in accounts]),
+        Column(_("TYPE"), [" ".join(kind) for kind in kinds], "", [kind[-1] for kind in kinds]),
+        Column(
+            _("CREDENTIAL"),
+            [account.masked_key or "-" for account in accounts],
+            _("ENDING"),
+            # The telling part: the last six characters.
+            ["..." + account.masked_key[-6:].lstrip(".") if account.masked_key else "-" for account in accounts],
+        ),
+        Column(
+            _("STATUS"),
+            [_status_word(account) for account in accounts],
+            "",
+            [_status_word(account, short=True) for account in accounts],
+        ),
+        Column(_("TOKEN ENDS"), token_ends, _("TOKEN"), [_token_ends(account, short=True) for account in accounts]),
+        moments(_("LOGIN ENDS"), _("LOGIN"), login_ends),
+        moments(_("LAST USED"), _("LAST USE"), used),
     ]
+    if limits:
+        shares = [limits.get(account.id, []) for account in accounts]
+        columns.append(Column(_("USED"), list(map(_used, shares))))
+    return columns
+
+
+def _kind(account: db.Account) -> list[str]:
+    """Return an account's type and, of a login that can be renewed, the way sessions get it."""
+    if account.auth_type == db.API_KEY:
+        return ["api_key"]
+    if account.durable:
+        return ["oauth", _("durable")]
+    return ["oauth", _("injected")] if account.has_refresh else ["oauth"]
+
+
+def _token_ends(account: db.Account, *, short: bool) -> str:
+    if account.durable and account.status() != "needs_login":
+        return _("renewed") if short else _("renews itself")
+    return clocks.when(account.expires_at, short=short)
+
+
+def _moment(moment_ms: int) -> str:
+    """Return a moment where there is room: as people say it, and exactly."""
+    return f"{clocks.when(moment_ms)} ({clocks.exactly(moment_ms)})" if moment_ms else "-"
 
 
 def _used(limits: list[usage.Usage]) -> str:
@@ -370,14 +395,10 @@ def _used(limits: list[usage.Usage]) -> str:
     return " · ".join(f"{words.get(each.period, each.period)} {each.percent:.0f}%" for each in current) or "-"
 
 
-def _ago(moment_ms: int) -> str:
-    return time_left(2 * now_ms() - moment_ms)
-
-
-def _status_word(account: db.Account) -> str:
+def _status_word(account: db.Account, *, short: bool = False) -> str:
     state = account.status()
     if state == "expired":
-        return _("expired, refreshes at launch") if account.has_refresh else _("expired")
+        return _("expired, refreshes at launch") if account.has_refresh and not short else _("expired")
     return _("valid") if state == "valid" else _("needs login")
 
 

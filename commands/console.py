@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..messages import InvalidInput, _, printable, say, warn
 
@@ -32,6 +32,38 @@ def add_command(
         aliases=list(aliases),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+# What holds a moment, wherever it stands in what `--json` prints.
+_MOMENTS = {
+    "at",
+    "created_at",
+    "ends_at",
+    "expires_at",
+    "last_used",
+    "login_expires_at",
+    "resets_at",
+    "seen_at",
+    "since",
+    "token_ends",
+}
+
+
+def print_json(**content: Any) -> None:
+    """Print what `--json` promises: its schema's number, and every moment as ISO 8601 in UTC (null: none)."""
+    import json
+
+    print(json.dumps({"schema_version": 1} | _with_moments(content), indent=2))
+
+
+def _with_moments(value: Any) -> Any:
+    from ..accounts import clocks
+
+    if isinstance(value, dict):
+        return {key: clocks.iso(each) if key in _MOMENTS else _with_moments(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_moments(each) for each in value]
+    return value
 
 
 def keep_aliases_current() -> None:

@@ -3,7 +3,6 @@ takes over what sessions have renewed of their logins, as every look does that m
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import stat
@@ -12,14 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import db
-from ..accounts import durable_store, storage
-from ..accounts.clocks import time_left
+from ..accounts import clocks, durable_store, storage
 from ..claude import client, credentials_file, finding, program as claude_code, settings as claude_settings
 from ..install import aliases as shell_aliases, rc_files
 from ..messages import AccountsError, StorageFailed, StoreBusy, _, plural, printable
 from ..system import programs
 from ..system.folders import data_folder
-from .console import add_command
+from .console import add_command, print_json
 from .tables import coloured
 
 if TYPE_CHECKING:
@@ -63,7 +61,7 @@ def doctor(arguments: argparse.Namespace) -> int:
             by_message.setdefault(check.message, check)
     checks = list(by_message.values())
     if arguments.json:
-        print(json.dumps({"schema_version": 1, "checks": [check._asdict() for check in checks]}, indent=2))
+        print_json(checks=[check._asdict() for check in checks])
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
@@ -250,10 +248,12 @@ def _tokens() -> Iterator[Check]:
         elif state == "expired" and not account.has_refresh:
             yield Check("tokens", "warn", _("{name}: the token has ended", name=name), f"claude-accounts login {name}")
         elif 0 < account.login_expires_at < now + _SOON_MS:
-            message = _("{name}: the login ends in {time}", name=name, time=time_left(account.login_expires_at))
+            message = _(
+                "{name}: the login ends in {time}", name=name, time=clocks.span_words(account.login_expires_at - now)
+            )
             yield Check("tokens", "warn", message, f"claude-accounts login --new {name}")
         elif not account.has_refresh and 0 < account.expires_at < now + _SOON_MS:
-            message = _("{name}: the token ends in {time}", name=name, time=time_left(account.expires_at))
+            message = _("{name}: the token ends in {time}", name=name, time=clocks.span_words(account.expires_at - now))
             yield Check("tokens", "warn", message, f"claude-accounts login {name}")
 
 
@@ -273,7 +273,7 @@ def _clock() -> Iterator[Check]:
     if time.time() < _RELEASED or newest > now:
         yield Check("clock", "fail", _("the clock is behind: tokens would seem to last"), "date")
     else:
-        yield Check("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S %Z"))
+        yield Check("clock", "ok", clocks.exactly(int(time.time() * 1000)))
 
 
 _LOOKS = (_files, _database, _key, _claude, _environment, _settings, _store, _stores, _tokens, _aliases, _clock)

@@ -11,7 +11,7 @@ from ..accounts import sessions as running_sessions, usage
 from ..accounts.clocks import time_left
 from ..accounts.rows import now_ms
 from ..messages import AccountsError, _, printable, say
-from .console import add_command
+from .console import add_command, print_json
 
 if TYPE_CHECKING:
     import argparse
@@ -73,13 +73,11 @@ def register(subparsers: Subparsers) -> None:
 
 def whoami(arguments: argparse.Namespace) -> int:
     """Print the account of this session or shell; exit 1 when claude would use none that we know of."""
-    import json
-
     from ..launch import identity
 
     found = identity.here(os.environ, os.getcwd())
     if arguments.json:
-        print(json.dumps({"schema_version": 1} | found._asdict() | {"overrides": list(found.overrides)}, indent=2))
+        print_json(**found._asdict())
         return 0 if found.account else 1
     lines = [
         (_("Account"), printable(found.account) or _("none of ours")),
@@ -139,30 +137,23 @@ def sessions(arguments: argparse.Namespace) -> None:
     pins.sweep(credentials_file.config_folder(os.environ))
     found = running_sessions.listed()
     if arguments.json:
-        import json
-
-        print(json.dumps({"schema_version": 1, "sessions": [each._asdict() for each in found]}, indent=2))
+        print_json(sessions=[each._asdict() for each in found])
         return
     if not found:
         say(_("no session is running that was started from here"))
         return
-    import time
+    from .tables import Column, moments, print_table
 
-    from .tables import table
-
-    header = [_("PID"), _("ACCOUNT"), _("FOLDER"), _("SINCE"), _("STARTED FROM"), _("TOKEN ENDS IN")]
-    rows = [
+    print_table(
         [
-            str(each.pid),
-            printable(each.account_name),
-            printable(each.folder),
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(each.since / 1000)),
-            _started_from(each),
-            time_left(each.token_ends) if each.token_ends else "-",
+            Column(_("PID"), [str(each.pid) for each in found]),
+            Column(_("ACCOUNT"), [printable(each.account_name) for each in found]),
+            Column(_("FOLDER"), [printable(each.folder) for each in found]),
+            moments(_("SINCE"), "", [each.since for each in found]),
+            Column(_("STARTED FROM"), [_started_from(each) for each in found], _("FROM")),
+            moments(_("TOKEN ENDS"), _("TOKEN"), [each.token_ends for each in found]),
         ]
-        for each in found
-    ]
-    print(table(header, rows))
+    )
 
 
 def _started_from(session: running_sessions.Session) -> str:
@@ -191,16 +182,13 @@ def unbind(arguments: argparse.Namespace) -> None:
 def bindings_list(arguments: argparse.Namespace) -> None:
     """Print all bindings."""
     from ..accounts import bindings
-    from .tables import table
+    from .tables import Column, print_table
 
     found = bindings.listed()
     if arguments.json:
-        import json
-
-        shown = [{"folder": each.folder, "account": each.account_name} for each in found]
-        print(json.dumps({"schema_version": 1, "bindings": shown}, indent=2))
+        print_json(bindings=[{"folder": each.folder, "account": each.account_name} for each in found])
     elif not found:
         say(_("no folder is bound; bind one: claude-accounts bind NAME DIR"))
     else:
-        header = [_("FOLDER"), _("ACCOUNT")]
-        print(table(header, [[printable(each.folder), printable(each.account_name)] for each in found]))
+        folders = Column(_("FOLDER"), [printable(each.folder) for each in found])
+        print_table([folders, Column(_("ACCOUNT"), [printable(each.account_name) for each in found])])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..accounts import journal
-from ..messages import InvalidInput, _, printable
-from .console import add_command
-from .tables import table
+from ..accounts import clocks, journal
+from ..messages import Misuse, _, printable
+from .console import add_command, print_json
+from .tables import Column, print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -33,23 +31,23 @@ def register(subparsers: Subparsers) -> None:
 def show(arguments: argparse.Namespace) -> None:
     """Print the newest lines, the last of them at the end."""
     if arguments.limit < 1:
-        raise InvalidInput(_("--limit is a number from 1 on"), "claude-accounts journal --limit 50")
+        raise Misuse(_("--limit is a number from 1 on"), "claude-accounts journal --limit 50")
     entries = journal.listed(limit=arguments.limit)[::-1]
     if arguments.json:
-        print(json.dumps({"schema_version": 1, "entries": [entry._asdict() for entry in entries]}, indent=2))
+        print_json(entries=[entry._asdict() for entry in entries])
+        return
+    if not entries:
         return
     words = journal.events()
-    rows = [
+    moments = [entry.at for entry in entries]
+    exact = [f"{clocks.exactly(moment)}, {clocks.when(moment)}" for moment in moments]
+    print_table(
         [
-            datetime.fromtimestamp(entry.at / 1000).strftime("%Y-%m-%d %H:%M:%S"),
-            words.get(entry.event, printable(entry.event)),
-            *(
-                printable(text) or "-"
-                for text in (entry.account, journal.told_actor(entry.actor), entry.address, entry.detail)
-            ),
+            Column(_("WHEN"), exact, "", [clocks.when(moment, short=True) for moment in moments]),
+            Column(_("WHAT"), [words.get(entry.event, printable(entry.event)) for entry in entries]),
+            Column(_("ACCOUNT"), [printable(entry.account) or "-" for entry in entries]),
+            Column(_("WHO"), [printable(journal.told_actor(entry.actor)) or "-" for entry in entries]),
+            Column(_("FROM"), [printable(entry.address) or "-" for entry in entries]),
+            Column(_("MORE"), [printable(entry.detail) or "-" for entry in entries]),
         ]
-        for entry in entries
-    ]
-    header = [_("WHEN"), _("WHAT"), _("ACCOUNT"), _("WHO"), _("FROM"), _("MORE")]
-    if rows:
-        print(table(header, rows))
+    )

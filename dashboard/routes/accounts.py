@@ -74,6 +74,8 @@ def as_json(account: db.Account, now_ms: int, limits: list[usage.Usage] | None =
         limits = list(usage.of_name(account.name).values())
     status = account.status(now_ms)
     return account._asdict() | {
+        "created_at": clocks.iso(account.created_at) or "",
+        "last_used": clocks.iso(account.last_used),
         "status": status,
         # Clients of the earlier program know the status by this name.
         "token_status": status,

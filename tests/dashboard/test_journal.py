@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -282,10 +283,10 @@ def test_command_prints_the_newest_lines_last(dashboard: Dashboard, page: Page, 
     assert f"{actor(page)}  127.0.0.1" in lines[3]
     assert cli("journal", "--limit", "1").stdout.splitlines()[1:] == lines[3:]
     shown = json.loads(cli("journal", "--json").stdout)
-    assert shown["schema_version"] == 1
+    assert shown["schema_version"] == 1 and re.fullmatch(r"\S+T\S+Z", shown["entries"][0]["at"])
     assert [entry["event"] for entry in shown["entries"]] == ["set-up", "sign-in", "export"]
     assert "navigateur" in cli("journal", env={"LC_ALL": "fr_FR.UTF-8"}).stdout
-    assert cli("journal", "--limit", "0").returncode == 1
+    assert cli("journal", "--limit", "0").returncode == 2
 
 
 def test_command_on_an_empty_home_prints_nothing_and_creates_nothing(home: Path, cli: Cli) -> None:
