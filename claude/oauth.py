@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import queue
-import threading
 import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import requests
-
-from ..messages import VERSION, EndpointFailed, InvalidInput, LoginEnded, _, printable
+from ..messages import EndpointFailed, InvalidInput, LoginEnded, _, printable
+from . import network, proxies
 
 TOKEN_URL = "https://platform.claude.com/v1/oauth/token"  # noqa: S105 - an address, not a secret
 CLIENT_ID = "9d1c250a-e61b-44d9-88ed-5944d1962f5e"
@@ -26,9 +23,6 @@ DEFAULT_SCOPES = (
     "user:mcp_servers",
     "user:file_upload",
 )
-_SILENCE_SECONDS = 15.0
-_WHOLE_ANSWER_SECONDS = 30.0
-_LARGEST_ANSWER = 65536
 _YEAR_SECONDS = 366 * 24 * 3600
 # An answer that does not say how long its token lasts is trusted for this long, not for ever.
 _UNTOLD_SECONDS = 3600
@@ -59,8 +53,18 @@ def token_url() -> str:
     try:
         parts = urlsplit(chosen)
         loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        # Reading it is what finds a port that is none.
+        well_formed = parts.port != 0 and proxies.is_host(parts.hostname or "")
     except ValueError:
-        loopback, parts = False, urlsplit("")
+        loopback, well_formed, parts = False, False, urlsplit("")
+    if parts.hostname and not well_formed:
+        raise InvalidInput(
+            _(
+                "CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL={address} is no address",
+                address=printable(network.without_login(chosen)),
+            ),
+            "unset CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL",
+        )
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
         raise InvalidInput(
             _("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL must be an https address, or http on this machine"),
@@ -82,69 +86,11 @@ def refresh(refresh_token: str, scopes: tuple[str, ...] = ()) -> Tokens:
         "client_id": CLIENT_ID,
         "scope": " ".join(scopes or DEFAULT_SCOPES),
     }
-    status, body = _post_within_limit(token_url(), request)
-    answer = _parse(body)
-    if status != 200:
-        raise _refusal(status, answer)
+    found = network.request("POST", token_url(), what=_("the token endpoint"), json=request)
+    answer = _parse(found.body)
+    if found.status != 200 or (not answer and found.is_web_page()):
+        raise _refusal(found, answer)
     return _tokens(answer)
-
-
-def _post_within_limit(url: str, request: dict[str, str]) -> tuple[int, bytes]:
-    """Post in a thread of its own: a server that drips one byte at a time outlives every timeout of a socket."""
-    outcome: queue.Queue[tuple[int, bytes] | requests.RequestException] = queue.Queue()
-
-    def exchange() -> None:
-        try:
-            outcome.put(_post(url, request))
-        except requests.RequestException as error:
-            outcome.put(error)
-
-    threading.Thread(target=exchange, name="token endpoint", daemon=True).start()
-    try:
-        result = outcome.get(timeout=_WHOLE_ANSWER_SECONDS)
-    except queue.Empty:
-        raise EndpointFailed(
-            _("the token endpoint gave no whole answer within {seconds} seconds", seconds=int(_WHOLE_ANSWER_SECONDS)),
-            _("check the network, then try again"),
-        ) from None
-    if isinstance(result, requests.RequestException):
-        raise _unreachable(result) from result
-    return result
-
-
-def _post(url: str, request: dict[str, str]) -> tuple[int, bytes]:
-    # A redirect would carry the refresh token elsewhere; a .netrc entry would add a password to the request.
-    with requests.post(
-        url,
-        json=request,
-        headers={"User-Agent": f"claude-accounts/{VERSION}", "Accept": "application/json"},
-        timeout=_SILENCE_SECONDS,
-        allow_redirects=False,
-        auth=lambda prepared: prepared,
-        stream=True,
-    ) as response:
-        body = b""
-        for piece in response.iter_content(8192):
-            body += piece
-            if len(body) > _LARGEST_ANSWER:
-                break
-        return response.status_code, body
-
-
-def _unreachable(error: requests.RequestException) -> EndpointFailed:
-    if isinstance(error, requests.exceptions.SSLError):
-        reason = _("its certificate is not trusted")
-    elif isinstance(error, requests.Timeout):
-        reason = _("no answer within {seconds} seconds", seconds=int(_SILENCE_SECONDS))
-    elif isinstance(error, requests.ConnectionError):
-        reason = _("no connection")
-    else:
-        reason = _("no valid answer")
-    host = urlsplit(token_url()).hostname or ""
-    return EndpointFailed(
-        _("the token endpoint {host} cannot be used: {reason}", host=printable(host), reason=reason),
-        _("check the network, then try again"),
-    )
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -156,8 +102,9 @@ def _parse(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _refusal(status: int, answer: dict[str, Any]) -> LoginEnded | EndpointFailed:
+def _refusal(found: network.Answer, answer: dict[str, Any]) -> LoginEnded | EndpointFailed:
     """Tell the one permanent refusal from all others; its own text may echo the token and is not repeated."""
+    status = found.status
     error = answer.get("error")
     code = error.get("type") if isinstance(error, dict) else error
     if status in (400, 401) and code == "invalid_grant":
@@ -167,6 +114,12 @@ def _refusal(status: int, answer: dict[str, Any]) -> LoginEnded | EndpointFailed
         return LoginEnded(_("the login was revoked, or its refresh token was spent by another program"))
     if status == 429:
         return EndpointFailed(_("the token endpoint asks to slow down (HTTP 429)"), _("try again in a few minutes"))
+    if found.is_web_page():
+        hint = _("it came through {proxy}", proxy=found.way) if found.way else ""
+        return EndpointFailed(
+            _("a web page came in place of the token endpoint's answer (HTTP {status})", status=status),
+            hint or _("open a browser: this network may want you to sign in first"),
+        )
     return EndpointFailed(_("the token endpoint answered HTTP {status}", status=status), _("try again later"))
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..messages import InvalidInput, _, printable
 from . import json_text
 from .credentials_file import STORE_VARIABLE, read_regular_file
-from .variables import CREDENTIAL_VARIABLES, DESTINATION_VARIABLES, PROFILES_VARIABLE
+from .variables import CREDENTIAL_VARIABLES, DESTINATION_VARIABLES, NETWORK_VARIABLES, PROFILES_VARIABLE
 
 _LARGEST_FILE = 8 * 1024 * 1024
 _MANAGED_FOLDER = "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code"
@@ -45,6 +45,40 @@ class Settings(NamedTuple):
 
     winning: dict[tuple[str, ...], Setting]
     unreadable: list[str]
+
+
+class Said(NamedTuple):
+    """What one variable says, and the settings file that says it, "" for the environment."""
+
+    value: str
+    path: str = ""
+
+
+def network_said(
+    environ: Mapping[str, str], managed_folder: str = _MANAGED_FOLDER
+) -> tuple[dict[str, Said], list[str]]:
+    """Return what the environment and Claude Code's settings say of the network, and the files that cannot be read.
+
+    As for Claude Code, the settings win. A folder's own ones are not asked: whoever wrote a repository must not choose
+    whose hands a login passes through.
+    """
+    said = {name: Said(environ[name]) for name in NETWORK_VARIABLES if name in environ}
+    unreadable = []
+    configuration = _configuration_folder(environ)
+    for path in (os.path.join(configuration, "settings.json"), *_managed_paths(configuration, managed_folder)):
+        text = _text(path)
+        if text is None:
+            continue
+        try:
+            whole = json.loads(text)
+        except (ValueError, RecursionError):
+            unreadable.append(path)
+            continue
+        environment = whole.get("env") if isinstance(whole, dict) else None
+        if isinstance(environment, dict):
+            known = ((name, environment[name]) for name in NETWORK_VARIABLES if name in environment)
+            said |= {name: Said(str(value), path) for name, value in known if isinstance(value, (str, int))}
+    return said, unreadable
 
 
 def read_settings(
@@ -164,7 +198,7 @@ def _sources(
     cwd: str, environ: Mapping[str, str], arguments: list[str], managed_folder: str
 ) -> list[tuple[str, str, str]]:
     """Return (scope, path, text) of every source there is, the weakest first."""
-    configuration = os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude"))
+    configuration = _configuration_folder(environ)
     local = os.path.join(".claude", "settings.local.json")
     paths = [
         ("user", os.path.join(configuration, "settings.json")),
@@ -176,14 +210,22 @@ def _sources(
     given = split_settings_argument(arguments)[1]
     if given is not None:
         sources.append(("argument", *_text_of_argument(given, cwd)))
+    sources += [("managed", path, _text(path)) for path in _managed_paths(configuration, managed_folder)]
+    return [(scope, path, text) for scope, path, text in sources if text is not None]
+
+
+def _configuration_folder(environ: Mapping[str, str]) -> str:
+    return os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude"))
+
+
+def _managed_paths(configuration: str, managed_folder: str) -> list[str]:
+    """Return the files in which an administrator sets something, the weakest first."""
     managed = [os.path.join(managed_folder, "managed-settings.json")]
     drop_ins = os.path.join(managed_folder, "managed-settings.d")
     with suppress(OSError):
         managed += [os.path.join(drop_ins, name) for name in sorted(os.listdir(drop_ins)) if name.endswith(".json")]
     # What an organisation's console has sent; the client keeps a copy.
-    managed.append(os.path.join(configuration, "remote-settings.json"))
-    sources += [("managed", path, _text(path)) for path in managed]
-    return [(scope, path, text) for scope, path, text in sources if text is not None]
+    return [*managed, os.path.join(configuration, "remote-settings.json")]
 
 
 def _local_folders(cwd: str) -> list[str]:

@@ -96,3 +96,24 @@ CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 # Each decides where the credential goes, or what goes with it.
 DESTINATION_VARIABLES = (BASE_URL, CUSTOM_HEADERS, *PROXY_VARIABLES)
+
+# What people set so that a program finds its way out of their network: the way, and whom it trusts on it.
+NETWORK_VARIABLES = (
+    *PROXY_VARIABLES,
+    "NO_PROXY",
+    "no_proxy",
+    "CLAUDE_CODE_PROXY_RESOLVES_HOSTS",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "CLAUDE_CODE_CERT_STORE",
+    "CLAUDE_CODE_CLIENT_CERT",
+    "CLAUDE_CODE_CLIENT_KEY",
+    "CLAUDE_CODE_CLIENT_KEY_PASSPHRASE",
+    "CLAUDE_CODE_DISABLE_LOOPED_CROSS_CERT_DROP",
+    "CLAUDE_CODE_DISABLE_SELF_NAMED_CERT_DROP",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "NODE_USE_SYSTEM_CA",
+)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from token_endpoint import TokenEndpoint, token_endpoint
 
-from claude_accounts.claude import oauth
+from claude_accounts.claude import network, oauth
 from claude_accounts.messages import EndpointFailed, InvalidInput, LoginEnded
 
 TOKEN = "sk-ant-ort01-" + "t" * 40
@@ -161,8 +161,8 @@ def test_no_listener_is_a_network_failure(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("drip", [b"", b"H"])
 def test_a_silent_or_dripping_endpoint_is_given_up(monkeypatch: pytest.MonkeyPatch, drip: bytes) -> None:
     """OAU-10: with the limits shortened; the whole exchange has one, not only each read."""
-    monkeypatch.setattr(oauth, "_SILENCE_SECONDS", 0.6)
-    monkeypatch.setattr(oauth, "_WHOLE_ANSWER_SECONDS", 1.5)
+    monkeypatch.setattr(network, "_SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr(network, "_WHOLE_ANSWER_SECONDS", 1.5)
     with _listener(drip) as (url, _served):
         monkeypatch.setenv("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL", url)
         with pytest.raises(EndpointFailed):
