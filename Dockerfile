@@ -28,7 +28,7 @@ RUN npm install --prefix /tmp/claude --ignore-scripts --no-audit --no-fund \
     && ln -s versions/${CLAUDE_CODE_VERSION} /opt/claude/claude \
     && rm -rf /tmp/claude
 
-COPY package.json package-lock.json __init__.py bare_names.py messages.py ./
+COPY package.json package-lock.json __init__.py bare_names.py messages.py own_python.py ./
 COPY locales ./locales
 COPY system ./system
 COPY dashboard/__init__.py dashboard/browser_libs.py ./dashboard/

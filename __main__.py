@@ -1,7 +1,18 @@
-"""`python -m claude_accounts`."""
+"""`python -m claude_accounts`, and the command that an installation has."""
 
 import sys
 
-from .cli import main
+from . import own_python
 
-sys.exit(main())
+
+def main() -> int:
+    """Run one command by a Python of our own, and return its exit code."""
+    own_python.isolate()
+    # Not before: another environment may have the modules of Python itself, for another Python.
+    from . import cli
+
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,9 +6,16 @@ What a command does is in the module of its family under commands/; only the fam
 
 from __future__ import annotations
 
-import io
 import os
 import sys
+
+if __name__ == "__main__":
+    # Isolated, Python does not look beside the script it runs.
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+    # Before anything is imported that another environment's folders could have too.
+    __import__("own_python").isolate()
+
+import io
 from importlib import import_module
 
 if __name__ == "__main__":
@@ -20,7 +27,7 @@ if not __package__:
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-from . import messages
+from . import messages, own_python
 from .messages import VERSION, AccountsError, _, say
 
 if TYPE_CHECKING:
@@ -57,6 +64,8 @@ def main(argv: list[str] | None = None) -> int:
     except AccountsError as error:
         _print_error(error.message, error.hint)
         return error.exit_code
+    except ImportError as error:
+        return _library_missing(error, words)
     except BrokenPipeError:
         # Whoever read our output has gone; what is still buffered has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -136,6 +145,26 @@ def _run(words: list[str]) -> int:
 
 def _family(name: str) -> ModuleType:
     return import_module(f".commands.{name}", __package__)
+
+
+def _library_missing(error: ImportError, words: list[str]) -> int:
+    """Say which library this Python lacks, and how to start with one that has it; a module of ours is a fault."""
+    import shlex
+
+    library = (error.name or "").partition(".")[0]
+    if library in ("", "claude_accounts"):
+        raise error
+    start = os.path.join(own_python.HERE, "start.sh")
+    hint = _("install the program again, for example: pipx reinstall claude-accounts")
+    if os.path.exists(start):
+        # What is typed behind a command may be a secret.
+        known = next((word for names in FAMILIES.values() for word in names if word == words[0]), "") if words else ""
+        hint = f"{shlex.quote(start)} {known}".rstrip()
+    message = _(
+        "{python} cannot use the library {library}: {reason}", python=sys.executable, library=library, reason=error
+    )
+    _print_error(messages.printable(message), hint)
+    return 1
 
 
 def _print_error(message: str, hint: str) -> None:

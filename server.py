@@ -7,7 +7,14 @@ dashboard/serving.py.
 
 from __future__ import annotations
 
+import os
 import sys
+
+if __name__ == "__main__":
+    # As cli.py does.
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+    __import__("own_python").isolate()
+
 from importlib import import_module
 
 if __name__ == "__main__":
@@ -16,7 +23,6 @@ if not __package__:
     import_module("bare_names").adopt(globals())
 
 import logging
-import os
 
 import flask_socketio
 from flask import Flask, Response, g, jsonify, request

@@ -1,28 +1,51 @@
-#!/usr/bin/env bash
+#!/bin/sh
+# shellcheck shell=bash
 # One command to start: the dashboard in Docker where its engine answers, else from a private Python environment here.
 #   ./start.sh                      whichever of the two it can; opens the browser
 #   ./start.sh --local [options]    from here, with the options of `serve`, for example --port 8080
 #   ./start.sh --docker             in Docker or not at all; --port N, --no-browser
 #   ./start.sh list                 any command of claude-accounts, for example: ./start.sh add work
-set -euo pipefail
 
-# An empty or relative entry of PATH would start what lies in the current folder.
-absolute_path() {
-    local entry kept='' IFS=:
+# An empty or relative entry of PATH would start what lies in the current folder, bash included.
+absolute_path() (
+    kept='' IFS=:
     set -f
     for entry in $PATH; do
         case $entry in
-            /*) kept=$kept:$entry ;;
-            [~]/*) kept=$kept:${HOME:-/nowhere}/${entry#[~]/} ;;
+        /*) kept=$kept:$entry ;;
+        [~]/*) kept=$kept:${HOME:-/nowhere}/${entry#[~]/} ;;
         esac
     done
-    set +f
-    PATH=${kept#:}
-    PATH=${PATH:-/usr/local/bin:/usr/bin:/bin}
-}
-absolute_path
+    printf '%s\n' "${kept#:}"
+)
+PATH=$(absolute_path)
+PATH=${PATH:-/usr/local/bin:/usr/bin:/bin}
 
-project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# The rest is for bash, by whatever shell it was called; what calls itself sh is not quite bash either.
+case "${BASH_VERSION:+bash}:${SHELLOPTS-}:" in
+:* | *:posix:*)
+    command -v bash >/dev/null 2>&1 ||
+        { echo 'claude-accounts: error: bash is missing (on Alpine: apk add bash)' >&2; exit 1; }
+    exec env -u SHELLOPTS -u POSIXLY_CORRECT bash "$0" "$@"
+    ;;
+esac
+set -euo pipefail
+
+resolved() { # path: prints what it is when every link on the way is followed
+    local path=$1 target
+    while [ -L "$path" ]; do
+        target=$(readlink "$path")
+        case $target in
+        /*) path=$target ;;
+        *) path=$(dirname "$path")/$target ;;
+        esac
+    done
+    # With CDPATH, cd would look and talk elsewhere.
+    printf '%s/%s\n' "$(CDPATH='' cd -- "$(dirname "$path")" && pwd -P)" "$(basename "$path")"
+}
+
+script=$(resolved "${BASH_SOURCE[0]}")
+project=${script%/*}
 environment="$project/venv"
 prepared="$environment/.prepared-for"
 
@@ -41,7 +64,7 @@ fail() { # what is wrong, what to type
 find_python() {
     local candidate
     for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python3.10; do
-        if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+        if [ -n "$candidate" ] && "$candidate" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
             printf '%s\n' "$candidate"
             return
         fi
@@ -49,8 +72,17 @@ find_python() {
     fail 'Python 3.10 or newer is missing' 'install it: apt install python3 python3-venv, or brew install python'
 }
 
+wanted() { # what the environment is for: these libraries in this Python, which an upgrade of the system replaces
+    cat "$project/requirements.lock" && resolved "$environment/bin/python"
+}
+
 is_prepared() {
-    cmp -s "$project/requirements.txt" "$prepared" && [ -x "$environment/bin/python" ]
+    [ -x "$environment/bin/python" ] && wanted | cmp -s - "$prepared"
+}
+
+is_of_this_python() {
+    [ -x "$environment/bin/python" ] && [ -f "$prepared" ] &&
+        [ "$(tail -n 1 "$prepared")" = "$(resolved "$environment/bin/python")" ]
 }
 
 prepare() { # python: makes the environment; the caller holds its lock
@@ -60,30 +92,43 @@ prepare() { # python: makes the environment; the caller holds its lock
     log=$(mktemp)
     # shellcheck disable=SC2064 # the name of now
     trap "rm -f '$log'" EXIT
+    # Other libraries go into the same environment, which a server may be running from; another Python needs a new one.
+    is_of_this_python || rm -rf "$environment"
     # Whatever happens below, no half-made environment is taken for a whole one.
     rm -f "$prepared"
-    [ -x "$environment/bin/python" ] || rm -rf "$environment"
-    "$1" -m venv "$environment" >"$log" 2>&1 ||
+    "$1" -I -m venv "$environment" >"$log" 2>&1 ||
         { cat "$log" >&2; fail "cannot create $environment" 'check free space and permissions'; }
-    "$environment/bin/python" -m pip install --disable-pip-version-check --progress-bar off --retries 2 \
-        --requirement "$project/requirements.txt" 2>&1 | tee "$log" | show_progress || explain_pip "$log"
-    cp "$project/requirements.txt" "$prepared"
+    "$environment/bin/python" -Es "$project/own_python.py" install "$project/requirements.lock" 2>&1 |
+        tee "$log" | show_progress || explain_pip "$log"
+    "$environment/bin/python" -Es "$project/own_python.py" try >"$log" 2>&1 ||
+        { tail -n 1 "$log" >&2; fail 'what was installed cannot be used' \
+            "what Python said is above; to try another one: PYTHON=/path/to/python3 $project/start.sh"; }
+    wanted >"$prepared"
     say 'ready'
 }
 
-show_progress() {
-    local word rest
+show_progress() { # on a terminal one line that counts, elsewhere nothing
+    local word rest count=0 all
+    all=$(grep -c '^[[:alnum:]].*==' "$project/requirements.lock")
     while read -r word rest; do
         case $word in
-        Collecting | Downloading | Installing) printf '  %s %s\n' "$word" "${rest:0:70}" >&2 ;;
+        Collecting | Ignoring)
+            count=$((count + 1))
+            [ ! -t 2 ] || printf '\r  %s of %s' "$count" "$all" >&2
+            ;;
         esac
     done
+    [ ! -t 2 ] || printf '\r\033[K' >&2
 }
 
 explain_pip() { # log
     grep -E '^ *(ERROR|error)|No space' "$1" >&2 || :
     if grep -qiE 'NewConnectionError|name resolution|timed out|ProxyError|Max retries|unreachable' "$1"; then
         fail 'the Python package index cannot be reached' 'check the network, then run it again'
+    fi
+    if grep -q 'DO NOT MATCH THE HASHES' "$1"; then
+        fail 'the package index sent other files than requirements.lock names' \
+            'what pip said is above; check which index pip is told to use (PIP_INDEX_URL, pip.conf)'
     fi
     fail 'the requirements could not be installed' 'what pip said is above; mend it, then run it again'
 }
@@ -107,12 +152,12 @@ run_here() { # a command of claude-accounts and its arguments
     local python
     if ! is_prepared; then
         python=$(find_python)
-        "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+        "$python" -I -c 'import venv, ensurepip' 2>/dev/null ||
             fail "$("$python" --version) has no venv module" 'apt install python3-venv'
         : 2>/dev/null >>"$project/.venv.lock" || fail "cannot write to $project" 'check free space and permissions'
-        "$python" -c "$hold_lock" "$project/.venv.lock" "$BASH" "$project/start.sh" --prepare "$python"
+        "$python" -I -c "$hold_lock" "$project/.venv.lock" "$BASH" "$project/start.sh" --prepare "$python"
     fi
-    exec "$environment/bin/python" "$project/cli.py" "$@"
+    exec "$environment/bin/python" -Es "$project/cli.py" "$@"
 }
 
 # In Docker

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from .. import own_python
 from ..messages import AccountsError, _
 from ..system import programs
 from ..system.private_files import make_private_folder
@@ -139,9 +140,11 @@ def _npm_ci(npm: list[str], work: str, environ: dict[str, str]) -> bool:
 def _npm_ci_with_temporary_node(work: str) -> None:
     """Do the same where no npm works: with a Node.js that pip fetches for this one use and that leaves with `work`."""
     packages = os.path.join(work, "python")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip = [sys.executable, *own_python.options(), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     exit_code, _output = programs.run(
-        [*pip, "--only-binary", ":all:", "--target", packages, NODE_PACKAGE], os.environ, seconds=INSTALL_SECONDS
+        [*pip, "--no-deps", "--only-binary", ":all:", "--target", packages, NODE_PACKAGE],
+        own_python.pip_environment(),
+        seconds=INSTALL_SECONDS,
     )
     if exit_code != 0:
         raise _cannot_install(_("neither npm nor pip could fetch them"))

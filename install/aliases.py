@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 
+from .. import own_python
 from ..messages import InvalidInput, _
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
@@ -31,10 +32,12 @@ def alias_path(shell: str) -> str:
 
 
 def launcher() -> list[str]:
-    """Return how a shell starts our program: the project's own Python, where it has one, and cli.py."""
-    project = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    private = os.path.join(project, "venv", "bin", "python")
-    return [private if os.path.exists(private) else sys.executable, os.path.join(project, "cli.py")]
+    """Return how a shell starts our program: the project's own Python, where it has one, isolated, and cli.py."""
+    private = os.path.join(own_python.HERE, "venv", "bin", "python")
+    program = os.path.join(own_python.HERE, "cli.py")
+    if os.path.exists(private):
+        return [private, "-Es", program]
+    return [sys.executable, *own_python.options(), program]
 
 
 def alias_script(names: list[str], shell: str, *, path: str = "", program: list[str] | None = None) -> str:

@@ -2,6 +2,6 @@
 
 import sys
 
-from claude_accounts.cli import main
+from claude_accounts.__main__ import main
 
 sys.exit(main())

@@ -25,6 +25,7 @@ from warm import DEADLINE
 __all__ = ["browser", "libraries_cache"]
 TOOLS = (
     "bash",
+    "basename",
     "cat",
     "chmod",
     "cmp",
@@ -36,6 +37,7 @@ TOOLS = (
     "mkdir",
     "mktemp",
     "mv",
+    "readlink",
     "rm",
     "sh",
     "sleep",
@@ -69,18 +71,23 @@ esac
 """
 # A Python whose environments are fakes too: their python says what it would have run.
 FAKE_PYTHON = r"""#!/bin/sh
-[ "$1 $2" = "-m venv" ] || exec REAL "$@"
+[ "$1 $2 $3" = "-I -m venv" ] || exec REAL "$@"
 echo venv >> "$PYTHON_LOG"
-mkdir -p "$3/bin"
-cat > "$3/bin/python" <<'END'
+mkdir -p "$4/bin"
+cat > "$4/bin/python" <<'END'
 #!/bin/sh
-[ "$1 $2" = "-m pip" ] || { shift; echo "ran: $*"; exit; }
+[ "$1" = -Es ] || exit 9
+case $2,$3 in
+*/own_python.py,try) exec REAL -c "${TRY:-}" ;;
+*/own_python.py,install) ;;
+*) shift 2; echo "ran: $*"; exit ;;
+esac
 echo pip >> "$PYTHON_LOG"
 echo "Collecting flask"
 [ -z "${PIP_WAITS:-}" ] || { : > "$PIP_WAITS.begun"; while ! [ -e "$PIP_WAITS" ]; do sleep 0.05; done; }
 [ -z "${PIP_SAYS:-}" ] || { echo "$PIP_SAYS"; exit 1; }
 END
-chmod +x "$3/bin/python"
+chmod +x "$4/bin/python"
 """
 
 
@@ -128,7 +135,7 @@ def checkout(tmp_path: Path) -> Checkout:
     folder, tools = tmp_path / "check out", tmp_path / "tools"
     for made in (folder, tools):
         made.mkdir()
-    for name in ("start.sh", "requirements.txt", "docker-compose.yml"):
+    for name in ("start.sh", "requirements.lock", "docker-compose.yml"):
         shutil.copy(PROJECT / name, folder)
     for name in TOOLS:
         found = shutil.which(name)
@@ -275,12 +282,12 @@ def test_commands_and_options_of_serve_never_ask_docker(
 
 def test_environment_is_prepared_once_and_again_when_the_requirements_change(checkout: Checkout) -> None:
     first = checkout.start("list")
-    assert "preparing" in first.stderr and "Collecting flask" in first.stderr
+    assert re.fullmatch(r"claude-accounts: preparing .*\nclaude-accounts: ready\n", first.stderr), "pip's own lines"
     assert checkout.asked_python() == ["venv", "pip"]
     again = checkout.start("list")
     assert (again.stdout, again.stderr) == ("ran: list\n", "")
     assert checkout.asked_python() == ["venv", "pip"]
-    with (checkout.folder / "requirements.txt").open("a") as file:
+    with (checkout.folder / "requirements.lock").open("a") as file:
         file.write("another-one\n")
     assert "preparing" in checkout.start("list").stderr
     assert checkout.asked_python() == ["venv", "pip"] * 2
@@ -295,6 +302,7 @@ def test_environment_is_prepared_once_and_again_when_the_requirements_change(che
         ("WARNING: Retrying after connection broken by 'NewConnectionError'", ("cannot be reached", "the network")),
         ("ERROR: No matching distribution found for flask", ("could not be installed", "above")),
         ("ERROR: [Errno 28] No space left on device", ("could not be installed", "No space left")),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM", ("other files than requirements.lock", "which index")),
     ],
 )
 def test_failed_preparation_is_one_line_and_a_hint_and_is_tried_again(
@@ -304,6 +312,58 @@ def test_failed_preparation_is_one_line_and_a_hint_and_is_tried_again(
     assert_fails_cleanly(finished, *words)
     assert finished.stdout == ""
     assert checkout.start("list").stdout == "ran: list\n"
+
+
+def test_what_cannot_be_imported_is_not_called_ready(checkout: Checkout) -> None:
+    finished = checkout.start("list", TRY="import nothing_of_that_name")
+    assert_fails_cleanly(finished, "No module named 'nothing_of_that_name'", "cannot be used", "PYTHON=")
+    assert "ready" not in finished.stderr and "Traceback" not in finished.stderr and finished.stdout == ""
+    assert checkout.start("list").stdout == "ran: list\n"
+
+
+def test_another_python_gets_another_environment(checkout: Checkout) -> None:
+    """An upgrade of the system leaves the link in the environment, and nothing that the new Python would look at."""
+    assert checkout.start("list").returncode == 0
+    python, newer = checkout.folder / "venv" / "bin" / "python", checkout.tools / "python3.99"
+    shutil.move(python, newer)
+    python.symlink_to(newer)
+    (checkout.folder / "venv" / "old").touch()
+    assert "preparing" in checkout.start("list").stderr
+    assert not (checkout.folder / "venv" / "old").exists()
+    assert checkout.start("list").stderr == ""
+
+
+@pytest.mark.parametrize("way", ["absolute", "relative", "link to a link", "by another shell", "with CDPATH"])
+def test_it_is_called_through_links_and_writes_nothing_beside_them(
+    checkout: Checkout, tmp_path: Path, way: str
+) -> None:
+    places = tmp_path / "my bin", tmp_path / "elsewhere"
+    for place in places:
+        place.mkdir()
+    link = places[0] / "claude-accounts"
+    started = [str(link), "list"]
+    if way == "absolute":
+        link.symlink_to(checkout.folder / "start.sh")
+    elif way == "link to a link":
+        (places[1] / "second").symlink_to(os.path.join("..", checkout.folder.name, "start.sh"))
+        link.symlink_to(os.path.join("..", "elsewhere", "second"))
+    else:
+        link.symlink_to(os.path.join("..", checkout.folder.name, "start.sh"))
+    if way == "by another shell":
+        started = [str(checkout.tools / "sh"), link.name, "list"]
+    environ = {"PATH": str(checkout.tools), "PYTHON_LOG": str(checkout.python_log), "HOME": str(tmp_path)}
+    if way == "with CDPATH":
+        started, environ["CDPATH"] = [os.path.join("my bin", link.name), "list"], str(places[1])
+    finished = subprocess.run(
+        started,
+        cwd=tmp_path if way == "with CDPATH" else places[0],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert (finished.returncode, finished.stdout) == (0, "ran: list\n"), finished
+    assert [path.name for place in places for path in place.iterdir() if not path.is_symlink()] == []
 
 
 def test_starts_at_once_prepare_once(checkout: Checkout, tmp_path: Path) -> None:
@@ -405,18 +465,18 @@ def test_fresh_checkout_serves_its_page_and_does_so_again_at_once(
     assert_fails_cleanly(offline, "the Python package index cannot be reached", "check the network")
     environ = {"XDG_CACHE_HOME": libraries_cache}
     first, second = (_served(folder, browser, environ) for _start in range(2))
-    assert "preparing" in first and "Collecting" in first
-    assert "preparing" not in second and "Collecting" not in second
+    assert "preparing" in first and "Collecting" not in first
+    assert "preparing" not in second
 
 
 @pytest.mark.parametrize("path", [".:/usr/bin:/bin", ":/usr/bin:/bin", "/usr/bin:/bin:", "here:/usr/bin:/bin"])
 def test_it_starts_nothing_of_the_current_folder(tmp_path: Path, path: str) -> None:
     for folder in (tmp_path, tmp_path / "here"):
         folder.mkdir(exist_ok=True)
-        for name in ("dirname", "docker", "python3", "xdg-open"):
+        for name in ("bash", "dirname", "docker", "env", "python3", "xdg-open"):
             write_program(folder / name, f"#!/bin/sh\necho {name} >> {tmp_path}/ran\nexit 1\n")
     environ = {"PATH": path, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
-    command = ["/bin/bash", str(PROJECT / "start.sh"), "--docker", "--port", "x"]
+    command = [str(PROJECT / "start.sh"), "--docker", "--port", "x"]
     finished = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, timeout=DEADLINE)
     assert finished.returncode != 0
     assert not (tmp_path / "ran").exists()

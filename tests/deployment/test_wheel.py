@@ -85,7 +85,7 @@ def _check(program: Path, tmp_path: Path) -> None:
     finished = subprocess.run([program, "add", "work", "--key", "-"], input=key, text=True, capture_output=True)
     assert finished.returncode == 0, finished
     assert "work" in _run(program, "list")
-    started = re.search(r"^    (\S+ \S+)( \"\$@\")", _run(program, "aliases"), re.MULTILINE)
+    started = re.search(r"^ +(\S+ -Es \S+/cli\.py) \"\$@\"", _run(program, "aliases"), re.MULTILINE)
     assert started, "the alias file does not say what it starts"
     assert "work" in _run(*started[1].split(), "list")
     with _serving(program, tmp_path) as port:
