@@ -116,7 +116,7 @@ def checked_host(text: str) -> str:
 
 def checked_secret(value: object, field: str, auth_type: str) -> str:
     """Return the bare secret of what was given for `field`, however it was pasted. Raises InvalidInput."""
-    secret = pasted.cleaned(checked_text(value, field), field)
+    secret = pasted.cleaned(value if isinstance(value, bytes) else checked_text(value, field), field)
     kind = pasted.kind(secret)
     if auth_type == API_KEY and kind in (pasted.ACCESS_TOKEN, pasted.REFRESH_TOKEN):
         raise InvalidInput(pasted.doubt(secret, auth_type), "claude-accounts add NAME --oauth --token -", field=field)

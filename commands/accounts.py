@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .. import db
 from ..accounts import clocks, durable_store, journal, sessions as running_sessions, usage
-from ..accounts.entries import checked_secret
 from ..accounts.rows import now_ms
 from ..messages import AccountsError, InvalidInput, _, printable, say, warn
 from .console import add_command, confirmed, keep_aliases_current, print_json, read_secret
@@ -133,15 +132,15 @@ def add(arguments: argparse.Namespace) -> None:
     # A key is asked for only when there will be an account to hold it.
     db.refuse_taken_name(name)
     if arguments.token is not None:
-        token = read_secret(arguments.token, _("Setup token (sk-ant-oat01-...): "), "--token")
+        token = read_secret(arguments.token, _("Setup token (sk-ant-oat01-...): "), "--token", "access_token")
         account = db.add_account(name, db.OAUTH, access_token=token, expires_at=_in_a_year())
     elif arguments.oauth:
         account = db.add_account(name, db.OAUTH)
         if arguments.durable:
             account = db.set_durable(account.id, True)
     else:
-        key = read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
-        approve = _may_be_used(key) if arguments.approve is None else arguments.approve
+        key = read_secret(arguments.key, _("API key (sk-ant-...): "), "--key", "api_key")
+        approve = _may_be_used() if arguments.approve is None else arguments.approve
         account = db.add_account(name, db.API_KEY, api_key=key, approve_key=approve)
     keep_aliases_current()
     kind = "OAuth" if account.auth_type == db.OAUTH else _("API key")
@@ -174,7 +173,7 @@ def update(arguments: argparse.Namespace) -> None:
             f"claude-accounts login {printable(account.name)}",
         )
     else:
-        token = read_secret(arguments.token, _("Setup token (sk-ant-oat01-...): "), "--token")
+        token = read_secret(arguments.token, _("Setup token (sk-ant-oat01-...): "), "--token", "access_token")
         db.update_account(account.id, access_token=token, refresh_token="", expires_at=_in_a_year())
     say(_("✓ Account {name} updated", name=printable(account.name)))
 
@@ -191,18 +190,16 @@ def _update_key(account: db.Account, arguments: argparse.Namespace) -> None:
     if arguments.approve is not None and arguments.key is None:
         db.update_account(account.id, approve_key=arguments.approve)
         return
-    key = read_secret(arguments.key, _("API key (sk-ant-...): "), "--key")
+    key = read_secret(arguments.key, _("API key (sk-ant-...): "), "--key", "api_key")
     approve = arguments.approve
     if approve is None and not account.approve_key:
         # Without a terminal it stays as it was.
-        approve = _may_be_used(key)
+        approve = _may_be_used()
     db.update_account(account.id, api_key=key, approve_key=approve)
 
 
-def _may_be_used(key: str) -> bool:
+def _may_be_used() -> bool:
     """Ask whether claude may use this key without its own question; without a terminal it may not."""
-    # A key that is none is refused at once, not after a question about it.
-    checked_secret(key, "api_key", db.API_KEY)
     return confirmed(_("May Claude Code use this key without asking again?"), default=True)
 
 

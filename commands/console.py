@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..messages import InvalidInput, _, printable, say, warn
+from ..messages import AccountsError, InvalidInput, _, printable, say, warn
 
 if TYPE_CHECKING:
     import argparse
@@ -74,14 +74,29 @@ def keep_aliases_current() -> None:
     shell_aliases.rewrite_aliases(db.account_names())
 
 
-def read_secret(given: str | None, prompt: str, option: str) -> str:
-    """Return a secret: from standard input for `-`, from the terminal without echo for None, else as typed, warned of.
+def read_secret(given: str | None, prompt: str, option: str, field: str) -> str:
+    """Return a bare secret: from standard input for `-`, from the terminal without echo for None, else as typed.
 
-    Raises InvalidInput when there is no terminal to ask on.
+    `field` is `api_key` or `access_token`. What is odd about it is asked about on a terminal, and told elsewhere.
+    Raises InvalidInput when there is no terminal to ask on, and for what is no secret.
     """
+    from ..accounts import pasted
+    from ..accounts.entries import API_KEY, OAUTH, checked_secret
+
+    auth_type = API_KEY if field == "api_key" else OAUTH
+    secret = checked_secret(_given_secret(given, prompt, option), field, auth_type)
+    doubt = pasted.doubt(secret, auth_type)
+    if doubt and not sys.stdin.isatty():
+        warn(doubt)
+    elif doubt and not confirmed(_("{doubt}. Keep it anyway?", doubt=doubt)):
+        raise AccountsError(_("nothing was stored"), _("copy the credential alone, in one piece"))
+    return secret
+
+
+def _given_secret(given: str | None, prompt: str, option: str) -> bytes | str:
     if given == "-" and not sys.stdin.isatty():
-        # All of it, so that a key broken over two lines is refused rather than cut.
-        return sys.stdin.read(65536).strip("\r\n")
+        # All of it, and as bytes: in which encoding it comes is seen there.
+        return sys.stdin.buffer.read(131072)
     if given not in (None, "-"):
         warn(_("what is typed on the command line stays in the shell's history; next time: {option} -", option=option))
         return given
@@ -89,13 +104,9 @@ def read_secret(given: str | None, prompt: str, option: str) -> str:
         raise InvalidInput(
             _("there is no terminal to ask on"), _("give it on standard input: {option} -", option=option)
         )
-    import getpass
+    from .secret_prompt import typed
 
-    try:
-        return getpass.getpass(prompt).strip()
-    except EOFError as error:
-        say("")
-        raise InvalidInput(_("nothing was typed")) from error
+    return typed(prompt)
 
 
 def chosen(question: str, ways: list[str]) -> int:

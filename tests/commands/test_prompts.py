@@ -21,8 +21,8 @@ from conftest import NAMED, NAMELESS, Cli, command_line, write_program
 
 from claude_accounts import db
 
-KEY = "sk-ant-api03-" + "k" * 40 + "ABCDEF"
-TOKEN = "sk-ant-oat01-" + "t" * 40 + "GHIJKL"
+KEY = "sk-ant-api03-" + "k" * 89 + "ABCDEF"
+TOKEN = "sk-ant-oat01-" + "t" * 89 + "GHIJKL"
 DEADLINE = 30.0
 
 
