@@ -100,6 +100,11 @@ def plural(one: str, many: str, count: int, **values: object) -> str:
     return _(one if singular else many, count=count, **values)
 
 
+def in_each_language(text: str) -> dict[str, str]:
+    """Return `text` by language, for what is written now and read by whoever comes."""
+    return {code: _catalogue(code).get(text, text) for code in LANGUAGES}
+
+
 def say(text: str) -> None:
     """Print talk, as opposed to product, on standard error; nothing in it drives the terminal."""
     lines = text if text.isascii() and text.isprintable() else "\n".join(map(_harmless, text.split("\n")))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import db
 from ..accounts import clocks, durable_store, storage
 from ..claude import client, credentials_file, finding, program as claude_code, settings as claude_settings
-from ..install import aliases as shell_aliases, rc_files
+from ..install import aliases as shell_aliases, rc_files, status_line
 from ..messages import AccountsError, StorageFailed, StoreBusy, _, plural, printable
 from ..system import programs
 from ..system.folders import data_folder
@@ -258,6 +258,11 @@ def _tokens() -> Iterator[Check]:
 
 
 def _aliases() -> Iterator[Check]:
+    gone = shell_aliases.gone_program()
+    if gone:
+        message = _("they start what is gone: {path}", path=printable(gone))
+        yield Check("aliases", "warn", message, "claude-accounts install")
+        return
     current = shell_aliases.aliases_are_current(db.account_names())
     if current is None or not rc_files.is_installed(os.environ):
         yield Check("aliases", "warn", _("not installed"), "claude-accounts install")
@@ -265,6 +270,21 @@ def _aliases() -> Iterator[Check]:
         yield Check("aliases", "warn", _("out of date"), "claude-accounts install")
     else:
         yield Check("aliases", "ok", _("installed and current"))
+
+
+def _status_line() -> Iterator[Check]:
+    try:
+        program = status_line.installed_program(os.environ)
+    except AccountsError:
+        return  # the look at settings tells it
+    if not program:
+        return
+    gone = [word for word in (program[0], program[-1]) if os.path.isabs(word) and not os.path.exists(word)]
+    if gone:
+        message = _("Claude Code's status line starts what is gone: {path}", path=printable(gone[0]))
+        yield Check("status line", "warn", message, "claude-accounts install --statusline")
+    else:
+        yield Check("status line", "ok", _("Claude Code shows the account"))
 
 
 def _clock() -> Iterator[Check]:
@@ -276,4 +296,17 @@ def _clock() -> Iterator[Check]:
         yield Check("clock", "ok", clocks.exactly(int(time.time() * 1000)))
 
 
-_LOOKS = (_files, _database, _key, _claude, _environment, _settings, _store, _stores, _tokens, _aliases, _clock)
+_LOOKS = (
+    _files,
+    _database,
+    _key,
+    _claude,
+    _environment,
+    _settings,
+    _store,
+    _stores,
+    _tokens,
+    _aliases,
+    _status_line,
+    _clock,
+)

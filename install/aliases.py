@@ -13,12 +13,15 @@ import shlex
 import sys
 
 from .. import own_python
-from ..messages import InvalidInput, _
+from ..messages import LANGUAGES, InvalidInput, _, in_each_language, printable
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
 
 SHELLS = ("bash", "zsh", "fish")
 _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+# Other shells would stumble over a function's name with a dash; what is no bash or zsh goes no further than this.
+_ONLY_BASH_AND_ZSH = 'case "${BASH_VERSION-}${ZSH_VERSION-}:${SHELLOPTS-}:" in :* | *:posix:*) return 0 ;; esac'
+_LANGUAGE = ("CLAUDE_ACCOUNTS_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 # The line of an alias file that says for which place it was written.
 _PLACE = "# For: "
 _CHANGES_NAMES = ("add", "login", "rename", "remove", "rm", "import")
@@ -95,6 +98,20 @@ def aliases_are_current(names: list[str]) -> bool | None:
     return all(found) if found else None
 
 
+def gone_program() -> str:
+    """Return what an installed alias file starts and is no longer there, or ""."""
+    for shell in ("bash", "fish"):
+        try:
+            with open(alias_path(shell), "rb") as file:
+                _path, program = _written_for(file.read())
+        except FileNotFoundError:
+            continue
+        for word in (program[0], program[-1]) if program else ():
+            if not os.path.exists(word):
+                return word
+    return ""
+
+
 def completion_script(shell: str) -> str:
     """Return what makes TAB complete `claude-accounts` in one shell. Raises InvalidInput."""
     if shell == "bash":
@@ -157,12 +174,29 @@ def _in_comment(name: str) -> str:
 def _posix_lines(names: list[str], path: str, program: list[str]) -> list[str]:
     start, path = " ".join(map(shlex.quote, program)), shlex.quote(path)
     forget = "unalias " + " ".join(f"claude-{name}" for name in names) + " 2>/dev/null || :" if names else ":"
+    locale = ""
+    for name in reversed(_LANGUAGE):
+        locale = f"${{{name}:-{locale}}}"
     return [
+        _ONLY_BASH_AND_ZSH,
         "if command -v _claude_accounts_forget >/dev/null 2>&1; then _claude_accounts_forget; fi",
         f"function _claude_accounts_forget {{ {forget}; }}",
         "function claude-accounts {",
-        f'    {start} "$@" || return',
+        f"    if [ -x {shlex.quote(program[0])} ] && [ -r {shlex.quote(program[-1])} ]; then",
+        f'        {start} "$@" || return',
+        "    else",
+        '        _claude_accounts_elsewhere "$@" || return',
+        "    fi",
         f'    case "${{1-}}" in {"|".join(_CHANGES_NAMES)}) if [ -r {path} ]; then . {path}; fi ;; esac',
+        "}",
+        "function _claude_accounts_elsewhere {",
+        "    local found",
+        '    found="$(unset -f claude-accounts; command -v claude-accounts)"',
+        '    case "$found" in /*) "$found" "$@"; return ;; esac',
+        f'    case "{locale}" in',
+        *(f"    {p}) printf '%s\\n' {' '.join(map(shlex.quote, said))} >&2 ;;" for p, said in _gone_words(program)),
+        "    esac",
+        "    return 127",
         "}",
         *(f"alias claude-{name}='claude-accounts launch {name}'" for name in names),
         'if [ -n "${BASH_VERSION-}" ]; then',
@@ -180,13 +214,50 @@ def _fish_lines(names: list[str], path: str, program: list[str]) -> list[str]:
         "functions -q _claude_accounts_forget; and _claude_accounts_forget",
         f"function _claude_accounts_forget; {forget}; end",
         "function claude-accounts",
-        f"    {start} $argv; or return",
+        f"    if test -x {fish_quote(program[0])}; and test -r {fish_quote(program[-1])}",
+        f"        {start} $argv; or return",
+        "    else",
+        "        _claude_accounts_elsewhere $argv; or return",
+        "    end",
         f'    if contains -- "$argv[1]" {" ".join(_CHANGES_NAMES)}; and test -r {path}',
         f"        source {path}",
         "    end",
         "end",
+        "function _claude_accounts_elsewhere",
+        "    set -l found (command -s claude-accounts)",
+        "    if string match -q '/*' -- $found",
+        "        $found $argv",
+        "        return",
+        "    end",
+        f"    set -l languages (string match -v '' -- ${' $'.join(_LANGUAGE)})",
+        "    switch (string join -- : $languages)",
+        *(
+            f"        case '{pattern}'\n            printf '%s\\n' {' '.join(map(fish_quote, said))} >&2"
+            for pattern, said in _gone_words(program)
+        ),
+        "    end",
+        "    return 127",
+        "end",
         *(f"function claude-{name}; claude-accounts launch {name} $argv; end" for name in names),
         _FISH_COMPLETION.rstrip(),
+    ]
+
+
+def _gone_words(program: list[str]) -> list[tuple[str, list[str]]]:
+    """Return what is said where the program has gone: by a pattern of the locale, the general one last."""
+    gone = in_each_language("what this shell starts is gone: {program}")
+    again = in_each_language("install the program again, then: claude-accounts install")
+    error, hint = (
+        in_each_language("claude-accounts: error: {message}"),
+        in_each_language("claude-accounts: hint: {hint}"),
+    )
+    shown = printable(" ".join(map(shlex.quote, program)))
+    return [
+        (
+            "*" if code == "en" else f"{code}*",
+            [error[code].format(message=gone[code].format(program=shown)), hint[code].format(hint=again[code])],
+        )
+        for code in reversed(LANGUAGES)
     ]
 
 

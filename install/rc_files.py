@@ -135,9 +135,9 @@ def _fish_file(environ: Mapping[str, str]) -> str:
 
 
 def posix_line() -> bytes:
-    """Return what bash and zsh must read at their start."""
+    """Return what bash and zsh must read at their start; other shells that read the same file pass it over."""
     path = shlex.quote(shell_aliases.alias_path("bash"))
-    return os.fsencode(f"if [ -r {path} ]; then . {path}; fi")
+    return os.fsencode(f'if [ -n "${{BASH_VERSION-}}${{ZSH_VERSION-}}" ] && [ -r {path} ]; then . {path}; fi')
 
 
 def _fish_line() -> bytes:

@@ -38,12 +38,15 @@ PARSER_WORDS = {
 }
 
 
+_SPEAK = ("_", "plural", "in_each_language")
+
+
 def sentences() -> set[str]:
-    """Return every English text that the sources pass to `_` or `plural`; each must stand there in one piece."""
+    """Return every English text that the sources pass to what speaks; each must stand there in one piece."""
     found = set()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_", "plural"):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _SPEAK:
                 count = 2 if node.func.id == "plural" else 1
                 for argument in node.args[:count]:
                     if path.name == "messages.py":

@@ -200,7 +200,7 @@ def test_lines_typed_after_the_install_survive_the_uninstall(home: Path, before:
 def test_a_dry_run_shows_the_change_and_makes_none(home: Path, cli: Cli) -> None:
     (home / ".bashrc").write_text("mine\n")
     finished = cli("install", "--dry-run", env={"PATH": ""})
-    assert "+if [ -r " in finished.stdout and _files(home) == {".bashrc": b"mine\n"}
+    assert "+if [ -n " in finished.stdout and _files(home) == {".bashrc": b"mine\n"}
 
 
 def test_a_linked_rc_file_stays_a_link(home: Path, cli: Cli) -> None:
@@ -432,7 +432,7 @@ def test_the_dry_run_of_an_uninstall_changes_nothing(home: Path, cli: Cli) -> No
     (home / ".bashrc").write_text("mine\n")
     cli("install")
     before = _files(home)
-    assert "-if [ -r " in cli("uninstall", "--dry-run").stdout
+    assert "-if [ -n " in cli("uninstall", "--dry-run").stdout
     assert _files(home) == before
 
 
