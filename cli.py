@@ -16,6 +16,7 @@ if __name__ == "__main__":
     __import__("own_python").isolate()
 
 import io
+from contextlib import suppress
 from importlib import import_module
 
 if __name__ == "__main__":
@@ -25,10 +26,10 @@ if not __package__:
     import_module("bare_names").adopt(globals())
 
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from . import messages, own_python
-from .messages import VERSION, AccountsError, _, say
+from .messages import VERSION, AccountsError, Declined, _, say
 
 if TYPE_CHECKING:
     import argparse
@@ -45,6 +46,7 @@ FAMILIES = {
     "dashboard": ("dashboard",),
     "journal": ("journal",),
 }
+_COMMANDS = tuple(name for family in FAMILIES.values() for name in family)
 # What follows the account's name belongs to the program that is started, whatever it looks like.
 _PASSES_ARGUMENTS_ON = ("launch", "run", "exec")
 
@@ -61,6 +63,9 @@ def main(argv: list[str] | None = None) -> int:
         code = _run(words)
         sys.stdout.flush()
         return code
+    except Declined as error:
+        say(error.message)
+        return error.exit_code
     except AccountsError as error:
         _print_error(error.message, error.hint)
         return error.exit_code
@@ -81,15 +86,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def build_parser(command: str = "") -> argparse.ArgumentParser:
     """Return the parser: of one command's family when it is known, of everything otherwise."""
-    import argparse
-
-    # The parser's own words ("usage: ", "unrecognized arguments") go through our catalogue too.
-    vars(argparse)["_"] = messages._
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            _print_error(message, f"{self.prog} --help")
-            raise SystemExit(2)
+    from .commands.parsing import Formatter, Parser
 
     parser = Parser(
         prog="claude-accounts",
@@ -97,9 +94,9 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
             "Several Claude Code accounts, one shared ~/.claude: encrypted credentials, one for each launch."
         ),
         epilog=_("example:") + "\n  claude-accounts add work\n  claude-accounts launch work",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
-    parser.add_argument("--version", action="version", version=f"claude-accounts {VERSION}")
+    parser.add_argument("-V", "--version", action="version", version=f"claude-accounts {VERSION}")
     subparsers = parser.add_subparsers(metavar=_("COMMAND"), title=_("commands"))
     family = next((name for name, commands in FAMILIES.items() if command in commands), "")
     for name in (family,) if family else FAMILIES:
@@ -114,7 +111,7 @@ def split_passed_on(words: list[str]) -> tuple[list[str], list[str]]:
     if not words or words[0] not in _PASSES_ARGUMENTS_ON:
         return words, []
     for position, word in enumerate(words[1:], 1):
-        if word == "--" and words[0] != "exec":
+        if word == "--":
             # No name: the folder says whose it is.
             return words[:position], words[position + 1 :]
         if not word.startswith("-"):
@@ -131,16 +128,43 @@ def _run(words: list[str]) -> int:
     if len(ours) == 2 and ours[0] in _PASSES_ARGUMENTS_ON and not ours[1].startswith("-"):
         # There is no option of ours to parse, and the parser's import would be a tenth of a launch.
         _family("launches").start(*ours, passed_on)
-    parser = build_parser(words[0] if words else "")
+    if ours and not ours[0].startswith("-") and ours[0] not in _COMMANDS:
+        raise _unknown_command(ours[0])
+    parser = build_parser(ours[0] if ours else "")
     if not words:
         parser.print_help(sys.stderr)
         return 2
-    arguments = parser.parse_args(ours)
+    arguments, unknown = parser.parse_known_args(ours)
+    if unknown or not hasattr(arguments, "run"):
+        raise _unknown_arguments(parser, ours, unknown or ours)
     arguments.passed_on = passed_on
     # Completion asks about other commands; no family may import what puts them all together.
     arguments.parser_of = build_parser
-    arguments.commands = [name for family in FAMILIES.values() for name in family]
+    arguments.commands = list(_COMMANDS)
     return arguments.run(arguments) or 0
+
+
+def _unknown_command(word: str) -> AccountsError:
+    from . import db
+    from .commands.parsing import unknown_command
+
+    names: list[str] = []
+    with suppress(AccountsError, OSError):
+        names = db.account_names()
+    return unknown_command(word, _COMMANDS, names)
+
+
+def _unknown_arguments(parser: argparse.ArgumentParser, ours: list[str], unknown: list[str]) -> AccountsError:
+    from .commands.parsing import unknown_options
+
+    command = next((word for word in ours if not word.startswith("-")), "")
+    error = unknown_options(parser, command, unknown)
+    if command in _PASSES_ARGUMENTS_ON and "--help" in error.hint.split()[-1:]:
+        # What belongs to claude stands behind the name, or behind two dashes where the folder says whose it is.
+        name = next((word for word in ours[1:] if not word.startswith("-")), "NAME")
+        theirs = messages.printable(messages.without_secrets(" ".join(unknown)))
+        error.hint = f"claude-accounts {command} {messages.printable(name)} -- {theirs}"
+    return error
 
 
 def _family(name: str) -> ModuleType:

@@ -52,6 +52,10 @@ class Misuse(InvalidInput):
     exit_code = 2
 
 
+class Declined(AccountsError):
+    """The person said no to a question of ours: nothing was done, and nothing failed."""
+
+
 class LoginEnded(AccountsError):
     """The token endpoint says that this login is over: only signing in again helps."""
 
@@ -130,6 +134,13 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
+
+
+def without_secrets(text: str) -> str:
+    """Return the text with everything that looks like a credential of Claude's taken out."""
+    import re
+
+    return re.sub(r"sk-ant-[A-Za-z0-9_-]{6,}", "sk-ant-...", text)
 
 
 def _language_of_locale() -> str:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from .. import db
-from ..accounts import clocks, durable_store, journal, sessions as running_sessions, usage
+from ..accounts import bindings, clocks, durable_store, journal, sessions as running_sessions, usage
+from ..accounts.entries import checked_host
 from ..accounts.rows import now_ms
-from ..messages import AccountsError, InvalidInput, _, printable, say, warn
-from .console import add_command, confirmed, keep_aliases_current, print_json, read_secret
+from ..messages import InvalidInput, Misuse, _, plural, printable, say, warn
+from .console import (
+    add_command,
+    confirmed,
+    keep_aliases_current,
+    print_json,
+    read_secret,
+    require_yes,
+    tell_missing_alias,
+    typed_name,
+)
 from .tables import Column, coloured, moments, table
 
 if TYPE_CHECKING:
@@ -120,15 +130,15 @@ def _add_approve(parser: argparse.ArgumentParser) -> None:
 def add(arguments: argparse.Namespace) -> None:
     """Add an API key account, an OAuth account without tokens yet, or one with a setup token."""
     if arguments.token is not None and not arguments.oauth:
-        raise InvalidInput(_("--token belongs to --oauth"), f"claude-accounts add {arguments.name} --oauth --token -")
+        raise Misuse(_("--token belongs to --oauth"), f"claude-accounts add {arguments.name} --oauth --token -")
     if arguments.durable and (not arguments.oauth or arguments.token is not None):
-        raise InvalidInput(
+        raise Misuse(
             _("--durable belongs to a login: --oauth without --token"),
             f"claude-accounts login --durable {printable(arguments.name)}",
         )
     if arguments.oauth and arguments.approve is not None:
-        _refuse_approve(db.clean_name(arguments.name))
-    name = db.clean_name(arguments.name)
+        raise _not_approvable(typed_name(arguments.name), Misuse)
+    name = typed_name(arguments.name)
     # A key is asked for only when there will be an account to hold it.
     db.refuse_taken_name(name)
     if arguments.token is not None:
@@ -149,13 +159,16 @@ def add(arguments: argparse.Namespace) -> None:
         say(_("  Next, capture its login: claude-accounts login {name}", name=name))
     else:
         say(_("  Launch it: claude-accounts launch {name}", name=name))
+    tell_missing_alias(account.name)
 
 
 def update(arguments: argparse.Namespace) -> None:
     """Replace the credential of an account that has one typed in."""
+    if arguments.force and not arguments.injected:
+        raise Misuse(_("--force belongs to --injected"), "claude-accounts update --help")
     account = db.find_account(arguments.name)
     if arguments.approve is not None and account.auth_type != db.API_KEY:
-        _refuse_approve(account.name)
+        raise _not_approvable(account.name, InvalidInput)
     if arguments.durable or arguments.injected:
         return _change_way(account, arguments)
     if arguments.allow_host is not None or arguments.forbid_host is not None:
@@ -180,7 +193,11 @@ def update(arguments: argparse.Namespace) -> None:
 
 def _change_hosts(account: db.Account, arguments: argparse.Namespace) -> None:
     allowed = arguments.allow_host is not None
-    account = db.allow_host(account.id, arguments.allow_host if allowed else arguments.forbid_host, allowed)
+    try:
+        host = checked_host(arguments.allow_host if allowed else arguments.forbid_host)
+    except InvalidInput as error:
+        raise Misuse(error.message, error.hint) from error
+    account = db.allow_host(account.id, host, allowed)
     hosts, name = ", ".join(account.allowed_hosts) or _("none"), printable(account.name)
     say(_("✓ Hosts that a project may send the credential of {name} to: {hosts}", name=name, hosts=hosts))
 
@@ -203,8 +220,8 @@ def _may_be_used() -> bool:
     return confirmed(_("May Claude Code use this key without asking again?"), default=True)
 
 
-def _refuse_approve(name: str) -> NoReturn:
-    raise InvalidInput(
+def _not_approvable(name: str, kind: type[InvalidInput]) -> InvalidInput:
+    return kind(
         _("{name} is {kind}", name=printable(name), kind=_("an OAuth account")),
         _("--approve and --no-approve belong to an API key"),
     )
@@ -301,9 +318,10 @@ def status(arguments: argparse.Namespace) -> None:
 def rename(arguments: argparse.Namespace) -> None:
     """Give the account another name; its alias follows."""
     account = db.find_account(arguments.name)
-    renamed = db.update_account(account.id, name=arguments.new_name)
+    renamed = db.update_account(account.id, name=typed_name(arguments.new_name))
     keep_aliases_current()
     say(_("✓ Account {name} is now {new}", name=printable(account.name), new=renamed.name))
+    tell_missing_alias(renamed.name)
 
 
 def remove(arguments: argparse.Namespace) -> None:
@@ -312,17 +330,35 @@ def remove(arguments: argparse.Namespace) -> None:
     name = printable(account.name)
     if not arguments.force:
         running_sessions.refuse_while_running(account, removing=True)
-    if not arguments.yes and not confirmed(_("Remove account {name} and its credential?", name=name)):
-        raise AccountsError(_("{name} was not removed", name=name), f"claude-accounts remove --yes {name}")
-    sessions = running_sessions.listed(account.id)
-    if sessions:
-        warn(running_sessions.running_text(account.name, sessions))
+    _tell_what_goes(account)
+    if not arguments.yes:
+        question = _("Remove account {name} and its credential?", name=name)
+        require_yes(question, _("{name} was not removed", name=name), f"claude-accounts remove --yes {name}")
     db.delete_account(account.id)
     journal.note("account-removed", account=account.name, actor=journal.COMMAND_LINE)
     keep_aliases_current()
     say(_("✓ Account {name} removed", name=name))
     if sys.stdin.isatty() and account.has_refresh:
         warn(_("the login itself goes on until it ends; to end it now sign out of that session at claude.ai"))
+
+
+def _tell_what_goes(account: db.Account) -> None:
+    """Say what else a removal does: sessions that go on unlisted, folders that belong to nobody afterwards."""
+    sessions = running_sessions.listed(account.id)
+    if sessions:
+        running = running_sessions.running_text(account.name, sessions)
+        warn(_("{running}; `claude-accounts sessions` lists it no longer", running=running))
+    bound = [printable(each.folder) for each in bindings.listed() if each.account_id == account.id]
+    if bound:
+        shown = ", ".join(bound[:5]) + (", …" if len(bound) > 5 else "")
+        say(
+            plural(
+                "  {count} folder is bound to it, and will belong to no account: {folders}",
+                "  {count} folders are bound to it, and will belong to no account: {folders}",
+                len(bound),
+                folders=shown,
+            )
+        )
 
 
 def _as_json(account: db.Account, limits: list[usage.Usage]) -> dict[str, object]:

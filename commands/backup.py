@@ -12,7 +12,7 @@ from .. import db
 from ..accounts import journal
 from ..messages import AccountsError, InvalidInput, _, plural, printable, say, warn
 from ..system.private_files import write_private_file
-from .console import add_command, confirmed, keep_aliases_current
+from .console import add_command, keep_aliases_current, require_yes
 
 if TYPE_CHECKING:
     import argparse
@@ -51,8 +51,9 @@ def register(subparsers: Subparsers) -> None:
 def export_all(arguments: argparse.Namespace) -> None:
     """Write every account to a private file or to standard output."""
     to_terminal = not arguments.output and sys.stdout.isatty()
-    if to_terminal and not arguments.yes and not confirmed(_("Print all credentials in clear on this terminal?")):
-        raise AccountsError(_("nothing was exported"), "claude-accounts export --output accounts.json")
+    if to_terminal and not arguments.yes:
+        question = _("Print all credentials in clear on this terminal?")
+        require_yes(question, _("nothing was exported"), "claude-accounts export --output accounts.json")
     accounts = db.export_accounts(refresh_tokens=not arguments.no_refresh_tokens)
     for behind in accounts.behind:
         warn(behind.told())
@@ -92,6 +93,8 @@ def import_file(arguments: argparse.Namespace) -> None:
 def _read(path: str) -> bytes:
     """Return the file's bytes; only a regular file of sensible size, so that a pipe or a device cannot hold us up."""
     if path == "-":
+        if sys.stdin.isatty():
+            say(_("reading standard input; Ctrl-D ends it"))
         data = sys.stdin.buffer.read(_LARGEST_IMPORT + 1)
     else:
         try:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..messages import AccountsError, InvalidInput, _, printable, say, warn
+from ..messages import AccountsError, Declined, InvalidInput, Misuse, _, printable, say, warn
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +22,7 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """Add one command whose `--help` ends with an example that can be typed as it stands."""
     # A launch without an option of ours gets along without a parser.
-    import argparse
+    from .parsing import Formatter
 
     return subparsers.add_parser(
         name,
@@ -30,7 +30,7 @@ def add_command(
         description=help,
         epilog=_("example:") + "\n  " + example.replace("\n", "\n  "),
         aliases=list(aliases),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
 
 
@@ -72,6 +72,13 @@ def keep_aliases_current() -> None:
     from ..install import aliases as shell_aliases
 
     shell_aliases.rewrite_aliases(db.account_names())
+
+
+def tell_missing_alias(name: str) -> None:
+    """Say that there is no alias of this name, where that is so: it would hide the program itself."""
+    if name == "accounts":
+        command = f"claude-accounts launch {name}"
+        say(_("  It has no alias, for claude-{name} is this program: {command}", name=name, command=command))
 
 
 def read_secret(given: str | None, prompt: str, option: str, field: str) -> str:
@@ -133,9 +140,30 @@ def confirmed(question: str, *, default: bool = False) -> bool:
     """Ask on the terminal; Enter means `default`, and without a terminal the answer is no."""
     if not sys.stdin.isatty():
         return False
-    sys.stderr.write(f"{question} {'[Y/n]' if default else '[y/N]'} ")
+    sys.stderr.write(f"{question} {_('[Y/n]') if default else _('[y/N]')} ")
     sys.stderr.flush()
     line = sys.stdin.readline()
     answer = line.strip().lower()
     # An empty line is Enter; no line at all is somebody who has gone.
     return default if line and not answer else answer in ("y", "yes", "o", "oui")
+
+
+def require_yes(question: str, refusal: str, hint: str) -> None:
+    """Ask on the terminal; without one, AccountsError tells with `refusal` and `hint` that nothing was done.
+
+    Raises Declined for a no, which is an answer and no failure.
+    """
+    if not sys.stdin.isatty():
+        raise AccountsError(refusal, hint)
+    if not confirmed(question):
+        raise Declined(refusal)
+
+
+def typed_name(text: str) -> str:
+    """Return the account name that was meant by an argument. Raises Misuse."""
+    from .. import db
+
+    try:
+        return db.clean_name(text)
+    except InvalidInput as error:
+        raise Misuse(error.message, error.hint) from error

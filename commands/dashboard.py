@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..messages import AccountsError, _, say
-from .console import add_command, confirmed
+from ..messages import _, say
+from .console import add_command, require_yes
 
 if TYPE_CHECKING:
     import argparse
@@ -50,8 +50,8 @@ def reset(arguments: argparse.Namespace) -> None:
         if of_password
         else _("Forget the dashboard's passkeys, authenticator app and recovery codes, and end its sessions?")
     )
-    if not arguments.yes and not confirmed(question):
-        raise AccountsError(_("nothing was changed"), f"claude-accounts dashboard {arguments.action} --yes")
+    if not arguments.yes:
+        require_yes(question, _("nothing was changed"), f"claude-accounts dashboard {arguments.action} --yes")
     if of_password:
         sign_in.reset_password()
         journal.note("password-reset", actor=journal.COMMAND_LINE)

@@ -63,13 +63,32 @@ def doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(checks=[check._asdict() for check in checks])
     else:
-        width = max(len(check.name) for check in checks)
+        states = {"ok": _("ok"), "warn": _("warn"), "fail": _("fail")}
+        names = _names()
+        width = max(len(names.get(check.name, check.name)) for check in checks)
+        wide = max(map(len, states.values()))
         for check in checks:
-            state = coloured(f"{check.state:4}", _COLOURS[check.state])
-            print(f"{state}  {check.name:{width}}  {check.message}")
+            state = coloured(f"{states[check.state]:{wide}}", _COLOURS[check.state])
+            print(f"{state}  {names.get(check.name, check.name):{width}}  {check.message}")
             if check.hint:
-                print(f"{'':4}  {'':{width}}  → {check.hint}")
+                print(f"{'':{wide}}  {'':{width}}  → {check.hint}")
     return 1 if any(check.state == "fail" for check in checks) else 0
+
+
+def _names() -> dict[str, str]:
+    """Return what people read for a check's name; programs read the name itself."""
+    return {
+        "files": _("files"),
+        "database": _("database"),
+        "key": _("key"),
+        "environment": _("environment"),
+        "settings": _("settings"),
+        "store": _("store"),
+        "stores": _("stores"),
+        "tokens": _("tokens"),
+        "aliases": _("aliases"),
+        "clock": _("clock"),
+    }
 
 
 def _guarded(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:

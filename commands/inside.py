@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..accounts import sessions as running_sessions, usage
 from ..accounts.clocks import time_left
 from ..accounts.rows import now_ms
-from ..messages import AccountsError, _, printable, say
+from ..messages import AccountsError, Misuse, _, printable, say
 from .console import add_command, print_json
 
 if TYPE_CHECKING:
@@ -73,11 +73,15 @@ def register(subparsers: Subparsers) -> None:
 
 def whoami(arguments: argparse.Namespace) -> int:
     """Print the account of this session or shell; exit 1 when claude would use none that we know of."""
+    from ..accounts import bindings
     from ..launch import identity
 
-    found = identity.here(os.environ, os.getcwd())
+    cwd = os.getcwd()
+    found = identity.here(os.environ, cwd)
+    bound = bindings.nearest(cwd)
     if arguments.json:
-        print_json(**found._asdict())
+        binding = {"folder": bound.folder, "account": bound.account_name} if bound else None
+        print_json(**found._asdict(), binding=binding)
         return 0 if found.account else 1
     lines = [
         (_("Account"), printable(found.account) or _("none of ours")),
@@ -87,6 +91,13 @@ def whoami(arguments: argparse.Namespace) -> int:
     for label, value in lines:
         if value:
             print(_("{label}: {value}", label=label, value=value))
+    if bound:
+        value = _(
+            "{folder} belongs to {name}: for `claude-accounts launch` and `exec`, not for a bare claude",
+            folder=printable(bound.folder),
+            name=printable(bound.account_name),
+        )
+        print(_("{label}: {value}", label=_("This folder"), value=value))
     for place in found.overrides:
         print(_("{label}: {value}", label=_("Overridden by"), value=place))
     return 0 if found.account else 1
@@ -94,6 +105,11 @@ def whoami(arguments: argparse.Namespace) -> int:
 
 def statusline(_arguments: argparse.Namespace | None = None) -> int:
     """Print one line for Claude Code's `statusLine` setting; whatever comes in, a line goes out."""
+    if sys.stdin.isatty():
+        raise Misuse(
+            _("this is for Claude Code, which gives its status as JSON on standard input"),
+            "claude-accounts install --statusline",
+        )
     import json
 
     name = os.environ.get("CLAUDE_ACCOUNT", "")
@@ -167,8 +183,20 @@ def bind(arguments: argparse.Namespace) -> None:
     from .. import db
     from ..accounts import bindings
 
-    bound = bindings.bind(db.find_account(arguments.name).id, arguments.folder)
-    say(_("✓ {folder} belongs to {name}", folder=printable(bound.folder), name=printable(bound.account_name)))
+    account, path = db.find_account(arguments.name), os.path.realpath(arguments.folder)
+    before = next((each for each in bindings.listed() if each.folder == path), None)
+    bound = bindings.bind(account.id, arguments.folder)
+    name = printable(bound.account_name)
+    say(_("✓ {folder} belongs to {name}", folder=printable(bound.folder), name=name))
+    if before and before.account_id != account.id:
+        say(_("  It belonged to {name} before.", name=printable(before.account_name)))
+    say(
+        _(
+            "  There and below, `claude-accounts launch` and `exec` without a name are {name}; another one asks.",
+            name=name,
+        )
+    )
+    say(_("  A bare `claude` is not touched by it."))
 
 
 def unbind(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from ..accounts import durable_store, sessions as running_sessions
 from ..accounts.clocks import time_left
 from ..claude import credentials_file, private_login, program as claude_code
 from ..messages import AccountsError, InvalidInput, NotFound, _, plural, printable, say
-from .console import add_command, chosen, keep_aliases_current
+from .console import add_command, chosen, keep_aliases_current, tell_missing_alias, typed_name
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +51,7 @@ def register(subparsers: Subparsers) -> None:
 def login(arguments: argparse.Namespace) -> None:
     """Capture the login of Claude Code's own store, or one made in private, and say whose it is."""
     existing = _existing(arguments.name)
-    name = existing.name if existing else db.clean_name(arguments.name)
+    name = existing.name if existing else typed_name(arguments.name)
     if existing and existing.auth_type != db.OAUTH:
         raise InvalidInput(
             _("{name} is {kind}", name=name, kind=_("an API key account")), f"claude-accounts update {name} --key -"
@@ -165,7 +165,10 @@ def _describe_login(account: db.Account, private: bool) -> None:
         say(_("  Sessions renew it by themselves, in a private store of this account."))
     if not private:
         say(_("  It is shared with ~/.claude: `claude auth logout` there ends it here too."))
-    say(_("  Use it: claude-{name}", name=name))
+    if name == "accounts":
+        tell_missing_alias(name)
+    else:
+        say(_("  Use it: claude-{name}", name=name))
 
 
 def _describe_sessions(account: db.Account) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..messages import _
+from ..messages import InvalidInput, Misuse, _
 from .console import add_command
 
 if TYPE_CHECKING:
@@ -51,12 +51,17 @@ def register(subparsers: Subparsers) -> None:
 def serve(arguments: argparse.Namespace) -> None:
     """Serve until a signal ends it."""
     # No other command pays for Flask and gunicorn.
+    if not 0 <= arguments.port <= 65535:
+        raise Misuse(_("a port is a number from 0 to 65535"), "claude-accounts serve --port 5111")
     from ..dashboard.origin import trusted_name
     from ..dashboard.serving import Options, serve as run
     from ..server import create_app
 
     named = os.environ.get(_TRUSTED_HOSTS, "").replace(",", " ").split()
-    trusted_hosts = tuple(map(trusted_name, (*arguments.trusted_host, *named)))
+    try:
+        trusted_hosts = tuple(map(trusted_name, (*arguments.trusted_host, *named)))
+    except InvalidInput as error:
+        raise Misuse(error.message, error.hint) from error
     run(
         Options(
             port=arguments.port,

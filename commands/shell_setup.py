@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from .. import db
 from ..install import aliases as shell_aliases, rc_files, status_line
-from ..messages import AccountsError, InvalidInput, _, printable, say
-from .console import add_command, confirmed
+from ..messages import InvalidInput, _, printable, say
+from .console import add_command, require_yes
 
 if TYPE_CHECKING:
     import argparse
@@ -92,11 +92,12 @@ def _install_status_line(arguments: argparse.Namespace) -> None:
         say(_("  Claude Code shows it already."))
     elif arguments.dry_run:
         print(change.describe())
-    elif arguments.yes or confirmed(_("Set the status line in {path}?", path=printable(change.path))):
+    else:
+        if not arguments.yes:
+            question = _("Set the status line in {path}?", path=printable(change.path))
+            require_yes(question, _("nothing was changed"), "claude-accounts install --statusline --yes")
         rc_files.apply([change])
         say(_("✓ Claude Code shows the account in its status line: {path}", path=printable(change.path)))
-    else:
-        raise AccountsError(_("nothing was changed"), "claude-accounts install --statusline --yes")
 
 
 def uninstall(arguments: argparse.Namespace) -> None:
@@ -122,23 +123,18 @@ def print_completion(arguments: argparse.Namespace) -> None:
 
 def complete(arguments: argparse.Namespace) -> None:
     """Print what the word under the cursor can become, one candidate a line."""
+    from .parsing import options_of
+
     words: list[str] = arguments.passed_on
     commands: list[str] = [name for name in arguments.commands if not name.startswith("_")]
     options: list[str] = []
     if len(words) > 1 and words[-1].startswith("-") and words[0] in commands:
-        options = option_names(arguments.parser_of(words[0]), words[0])
+        options = options_of(arguments.parser_of(words[0]), words[0])
+    elif len(words) == 1 and words[0].startswith("-"):
+        commands = options_of(arguments.parser_of(), "")
     names = db.account_names() if shell_aliases.takes_name(words) else []
     for candidate in shell_aliases.complete(words, commands, options, names):
         print(candidate)
-
-
-def option_names(parser: argparse.ArgumentParser, command: str) -> list[str]:
-    """Return the long options of one command."""
-    for action in parser._actions:
-        if isinstance(action.choices, dict) and command in action.choices:
-            own = action.choices[command]._actions
-            return [name for known in own for name in known.option_strings if name.startswith("--")]
-    return []
 
 
 def _show(changes: list[rc_files.Change]) -> None:

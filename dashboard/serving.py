@@ -23,7 +23,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from ..install.rc_files import CONTAINER_VARIABLE
-from ..messages import AccountsError, InvalidInput, StorageFailed, _, printable, say, warn
+from ..messages import AccountsError, InvalidInput, Misuse, StorageFailed, _, printable, say, warn
 from ..system import limits, programs
 from ..terminal import images, survivors
 from . import addresses, browser_libs, factors, self_signed, sign_in
@@ -125,12 +125,12 @@ def _remember_setup() -> None:
 
 def _check_certificate(options: Options) -> None:
     if options.self_signed and (options.certificate or options.key):
-        raise InvalidInput(
+        raise Misuse(
             _("--tls makes a certificate of its own; it does not go with --tls-cert and --tls-key"),
             "claude-accounts serve --tls",
         )
     if bool(options.certificate) != bool(options.key):
-        raise InvalidInput(
+        raise Misuse(
             _("a certificate needs its key, and a key its certificate"),
             "claude-accounts serve --tls-cert FILE --tls-key FILE",
         )
@@ -177,7 +177,7 @@ def _listen(options: Options) -> list[socket.socket]:
             "claude-accounts serve --port 5111",
         ) from error
     except OverflowError as error:
-        raise InvalidInput(_("a port is a number from 0 to 65535"), "claude-accounts serve --port 5111") from error
+        raise Misuse(_("a port is a number from 0 to 65535"), "claude-accounts serve --port 5111") from error
 
 
 def _fetch_browser_libraries() -> None:

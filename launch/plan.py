@@ -39,7 +39,7 @@ def plan(
     """
     program = claude_code.find_claude(environ)
     if not (force or anywhere):
-        _refuse_foreign_folder(chosen)
+        refuse_foreign_folder(chosen, "launch")
     notices = []
     if chosen.stored.durable and client.honours_own_store(program, environ, cwd):
         credential, stored = db.durable(chosen.stored)
@@ -70,14 +70,15 @@ class BoundElsewhere(Conflict):
     bound = ""
 
 
-def _refuse_foreign_folder(chosen: db.Chosen) -> None:
+def refuse_foreign_folder(chosen: db.Chosen, command: str) -> None:
+    """Raise BoundElsewhere in a folder that belongs to another account than the chosen one."""
     bound = chosen.bound
     if bound is None or bound.account_id == chosen.stored.id:
         return
     name = printable(chosen.stored.name)
     error = BoundElsewhere(
         _("{folder} belongs to {bound}", folder=printable(bound.folder), bound=printable(bound.account_name)),
-        _("go ahead all the same: claude-accounts launch --force {name}", name=name),
+        _("go ahead all the same: claude-accounts {command} --force {name}", command=command, name=name),
     )
     error.bound = bound.account_name
     raise error

@@ -372,7 +372,7 @@ def test_launch_without_a_name_uses_the_nearest_bound_folder(
     assert cli("unbind").returncode == 0
     assert cli("launch").stdout == "work\n"
     monkeypatch.chdir(project.parent.parent)
-    assert_fails_cleanly(cli("launch"), "belongs to no account", "claude-accounts bind", code=1)
+    assert_fails_cleanly(cli("launch"), "belongs to no account", "claude-accounts bind", code=2)
 
 
 def test_another_account_in_a_bound_folder_needs_a_yes(

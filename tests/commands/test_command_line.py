@@ -284,7 +284,7 @@ def test_a_project_that_sends_the_key_elsewhere_stops_the_launch_until_forced_or
     assert "collector.example" in cli("status", "work").stdout
     assert cli("update", "work", "--forbid-host", "collector.example").returncode == 0
     assert_fails_cleanly(cli("launch", "work"), "collector.example")
-    assert_fails_cleanly(cli("update", "work", "--allow-host", "no host"), "is not a host")
+    assert_fails_cleanly(cli("update", "work", "--allow-host", "no host"), "is not a host", code=2)
 
 
 # Streams and surroundings
@@ -389,7 +389,7 @@ def test_a_script_says_whether_a_key_may_be_used_without_asking(cli: Cli, work: 
 
 
 def test_only_an_api_key_can_be_approved(cli: Cli, work: str) -> None:
-    assert_fails_cleanly(cli("add", "client", "--oauth", "--approve"), "client", "API key")
+    assert_fails_cleanly(cli("add", "client", "--oauth", "--approve"), "client", "API key", code=2)
     assert_fails_cleanly(cli("add", "other", "--approve", "--no-approve", "--key", "-", stdin=KEY), code=2)
     assert [account["name"] for account in accounts(cli)] == ["work"]
     cli("add", "client", "--oauth", "--token", "-", stdin=TOKEN)

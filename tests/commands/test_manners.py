@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from conftest import PROJECT, Cli, assert_fails_cleanly
 from hypothesis import given, strategies as st
 from stored import KEY
 from token_endpoint import in_hours
@@ -207,3 +209,165 @@ def test_a_damaged_database_is_listed_all_the_same(run: Run) -> None:
         said = run(*words)
         assert "\x1b" not in said.out and "Traceback" not in said.err, words
         assert said.code == (1 if words == ["doctor"] else 0) or words == ["doctor"], said
+
+
+# Misuse
+
+
+@pytest.fixture
+def work() -> db.Account:
+    """Store one API key account."""
+    return db.add_account("work", db.API_KEY, api_key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("list --expiring 3", "3d, 12h or 90m"),
+        ("list --expiring", "argument"),
+        ("list extra", "unrecognized"),
+        ("exec work", "exec NAME -- COMMAND"),
+        ("exec -- true", "belongs to no account"),
+        ("launch", "launch NAME"),
+        ("launch --resume", "launch NAME -- --resume"),
+        ("launch --resume work", "launch work -- --resume"),
+        ("run -p work", "run work -- -p"),
+        ("serve --port 70000", "0 to 65535"),
+        ("serve --port -1", "0 to 65535"),
+        ("serve --port x", "--port"),
+        ("serve --trusted-host a@b", "@"),
+        ("add x --token y", "--oauth"),
+        ("add x --durable", "--oauth"),
+        ("add other --oauth --approve", "API key"),
+        ("add ../x --key -", "a-z"),
+        ("rename work ../x", "a-z"),
+        ("login ../x", "a-z"),
+        ("update work --force", "--injected"),
+        ("update work --allow-host a/b", "host"),
+        ("journal --limit 0", "--limit"),
+        ("refresh", "--all"),
+        ("refresh work --all", "--all"),
+        ("aliases --shell tcsh", "bash"),
+        ("completion tcsh", "bash"),
+        ("dashboard x", "reset-password"),
+        ("lanch work", "did you mean launch?"),
+        ("frobnicate", "claude-accounts --help"),
+        ("work", "claude-accounts launch work"),
+        ("__compleet", "claude-accounts --help"),
+        ("list --jsn", "did you mean --json?"),
+        ("--verison", "did you mean --version?"),
+        ("add work " + KEY, "--help"),
+        (KEY, "--help"),
+    ],
+)
+def test_misuse_is_two_lines_with_code_2_and_says_what_to_type(
+    run: Run, work: db.Account, words: str, told: str
+) -> None:
+    said = run(*words.split())
+    assert said.code == 2 and said.out == "", said
+    assert told in said.err and len(said.err.splitlines()) == 2 and "__complete" not in said.err, said.err
+    assert KEY[-10:] not in said.err
+
+
+def test_half_a_certificate_is_misuse(run: Run) -> None:
+    assert run("serve", "--no-browser", "--port", "0", "--tls-cert", "x").code == 2
+    assert run("serve", "--no-browser", "--port", "0", "--tls", "--tls-cert", "x", "--tls-key", "x").code == 2
+
+
+def test_a_code_of_one_is_kept_for_what_is_expiring(run: Run) -> None:
+    three_kinds()
+    assert run("list", "--expiring", "30d").code == 1 and run("list", "--expiring", "30j").code == 1
+    assert run("list", "--expiring", "1m").code == 0
+
+
+@pytest.mark.parametrize("words", ["-V", "--version"])
+def test_the_version_has_a_short_option(run: Run, words: str) -> None:
+    said = run(words)
+    assert said.code == 0 and re.fullmatch(r"claude-accounts \d+\.\d+\.\d+\n", said.out)
+
+
+def test_arguments_behind_the_name_are_claudes(work: db.Account) -> None:
+    """As the first description promised."""
+    assert cli_module.split_passed_on(["launch", "work", "--resume"]) == (["launch", "work"], ["--resume"])
+    assert cli_module.split_passed_on(["exec", "--", "true", "--", "x"]) == (["exec"], ["true", "--", "x"])
+
+
+# What is said of folders, sessions and names
+
+
+def test_a_binding_says_what_it_changes_and_whoami_names_it(
+    run: Run, work: db.Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.add_account("other", db.API_KEY, api_key=KEY)
+    monkeypatch.chdir(tmp_path)
+    said = run("bind", "work")
+    assert "launch" in said.err and "bare `claude` is not touched" in said.err and "before" not in said.err
+    assert "belonged to work before" in run("bind", "other", str(tmp_path)).err
+    told = run("whoami")
+    assert re.search(rf"This folder: {tmp_path} belongs to other", told.out)
+    assert json.loads(run("whoami", "--json").out)["binding"] == {"folder": str(tmp_path), "account": "other"}
+    assert run("rm", "work", "-y").err.count("bound to it") == 0
+    assert f"1 folder is bound to it, and will belong to no account: {tmp_path}" in run("rm", "other", "-y").err
+    assert json.loads(run("whoami", "--json").out)["binding"] is None
+
+
+def test_exec_obeys_a_binding_as_launch_does(
+    cli: Cli, work: db.Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.add_account("other", db.API_KEY, api_key=KEY[:-6] + "UVWXYZ")
+    monkeypatch.chdir(tmp_path)
+    cli("bind", "work")
+    show = ["--", "printenv", "ANTHROPIC_API_KEY"]
+    assert cli("exec", *show).stdout == KEY + "\n"
+    assert cli("exec", "work", *show).stdout == KEY + "\n"
+    refused = cli("exec", "other", *show)
+    assert_fails_cleanly(refused, "belongs to work", "claude-accounts exec --force other")
+    assert refused.stdout == ""
+    assert cli("exec", "--force", "other", *show).stdout.endswith("UVWXYZ\n")
+
+
+def test_a_name_without_an_alias_says_so_at_once(run: Run, work: db.Account) -> None:
+    assert "no alias" in run("rename", "work", "accounts").err
+    assert "no alias" not in run("rename", "accounts", "work").err
+
+
+# French
+
+
+def test_french_is_french_throughout(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    three_kinds()
+    assert "options :" in run("list", "--help").out and "options:" not in run("list", "--help").out
+    listed = run("list").out
+    assert "dans 29 jours" in listed and "il y a 1 heure" in listed and "valable" in listed
+    found = run("doctor").out
+    assert re.search(r"^ok +fichiers ", found, re.MULTILINE) and not re.search(r"^(warn|fail) ", found, re.MULTILINE)
+    assert clocks.time_left(now_ms() + 47 * HOUR + MINUTE) == "1j23h"
+    assert [check["name"] for check in json.loads(run("doctor", "--json").out)["checks"]][0] == "files"
+
+
+def test_nobody_is_addressed_two_ways() -> None:
+    familiar = re.compile(r"\b(tu|toi|ton|tes|t'[a-z]+|lance-le|utilise maintenant|ajoutes?-en|capture-la)\b", re.I)
+    for file in ("locales/fr.json", "static/locales/fr.json"):
+        words = json.loads((PROJECT / file).read_text()).values()
+        for text in (str(word) for word in words):
+            assert not familiar.search(text), text
+
+
+@pytest.mark.parametrize("language", ["en_US.UTF-8", "fr_FR.UTF-8"])
+def test_every_help_fits_its_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    monkeypatch.setenv("LC_ALL", language)
+    for command in (name for family in cli_module.FAMILIES.values() for name in family if name[0] != "_"):
+        monkeypatch.setenv("COLUMNS", "80")
+        shown = run(command, "--help")
+        assert shown.code == 0 and all(len(line) <= 80 for line in shown.out.splitlines()), shown.out
+        monkeypatch.setenv("COLUMNS", "20")
+        assert run(command, "--help").code == 0
+    monkeypatch.setenv("COLUMNS", "80")
+    assert all(len(line) <= 80 for line in run("--help").out.splitlines())
+
+
+def test_completion_knows_the_new_options(run: Run, work: db.Account) -> None:
+    assert "--force" in run("__complete", "exec", "--").out.split()
+    assert "--version" in run("__complete", "--").out.split()
+    assert run("__complete", "exec", "--force", "").out.split() == ["work"]

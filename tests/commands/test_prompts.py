@@ -170,6 +170,8 @@ def test_only_a_yes_removes(cli: Cli, keys: str, removed: bool) -> None:
         somebody.reads("[y/N] ")
         somebody.types(keys)
         assert somebody.waits() == (0 if removed else 1)
+        # A no is an answer.
+        assert "error:" not in somebody.seen and "hint:" not in somebody.seen
     assert names(cli) == ([] if removed else ["work"])
 
 
