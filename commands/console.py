@@ -96,7 +96,7 @@ def read_secret(given: str | None, prompt: str, option: str, field: str) -> str:
     if doubt and not sys.stdin.isatty():
         warn(doubt)
     elif doubt and not confirmed(_("{doubt}. Keep it anyway?", doubt=doubt)):
-        raise AccountsError(_("nothing was stored"), _("copy the credential alone, in one piece"))
+        raise Declined(_("nothing was stored") + "\n  " + _("copy the credential alone, in one piece"))
     return secret
 
 
