@@ -86,15 +86,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def build_parser(command: str = "") -> argparse.ArgumentParser:
     """Return the parser: of one command's family when it is known, of everything otherwise."""
-    from .commands.parsing import Formatter, Parser
-
-    parser = Parser(
+    parsing = _family("parsing")
+    parser: argparse.ArgumentParser = parsing.Parser(
         prog="claude-accounts",
         description=_(
             "Several Claude Code accounts, one shared ~/.claude: encrypted credentials, one for each launch."
         ),
         epilog=_("example:") + "\n  claude-accounts add work\n  claude-accounts launch work",
-        formatter_class=Formatter,
+        formatter_class=parsing.Formatter,
     )
     parser.add_argument("-V", "--version", action="version", version=f"claude-accounts {VERSION}")
     subparsers = parser.add_subparsers(metavar=_("COMMAND"), title=_("commands"))
@@ -146,19 +145,17 @@ def _run(words: list[str]) -> int:
 
 def _unknown_command(word: str) -> AccountsError:
     from . import db
-    from .commands.parsing import unknown_command
 
     names: list[str] = []
     with suppress(AccountsError, OSError):
         names = db.account_names()
-    return unknown_command(word, _COMMANDS, names)
+    error: AccountsError = _family("parsing").unknown_command(word, _COMMANDS, names)
+    return error
 
 
 def _unknown_arguments(parser: argparse.ArgumentParser, ours: list[str], unknown: list[str]) -> AccountsError:
-    from .commands.parsing import unknown_options
-
     command = next((word for word in ours if not word.startswith("-")), "")
-    error = unknown_options(parser, command, unknown)
+    error: AccountsError = _family("parsing").unknown_options(parser, command, unknown)
     if command in _PASSES_ARGUMENTS_ON and "--help" in error.hint.split()[-1:]:
         # What belongs to claude stands behind the name, or behind two dashes where the folder says whose it is.
         name = next((word for word in ours[1:] if not word.startswith("-")), "NAME")
