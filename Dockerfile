@@ -70,6 +70,6 @@ USER ${UID}:${GID}
 WORKDIR /home/claude
 EXPOSE 5111
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-    CMD ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5111/healthz', timeout=4)"]
+    CMD ["python3", "-I", "/app/dashboard/health.py", "5111"]
 ENTRYPOINT ["/usr/bin/tini", "--", "claude-accounts"]
 CMD ["serve", "--remote", "--no-browser"]

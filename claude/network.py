@@ -305,16 +305,14 @@ def _socks_failure(out: _Out, proxy: Proxy, chain: list[BaseException]) -> Endpo
         import socks  # type: ignore[import-untyped]
     except ImportError:
         return _proxy_failure(proxy, _("SOCKS needs the library PySocks"), "pip install PySocks")
-    told = next((cause for cause in chain if isinstance(cause, socks.ProxyError)), None)
-    if isinstance(told, socks.SOCKS5AuthError):
+    # The library wraps its own errors once more: the narrowest one says most.
+    told = [cause for cause in chain if isinstance(cause, socks.ProxyError)]
+    if any(isinstance(cause, socks.SOCKS5AuthError) for cause in told):
         scheme, _colon, place = proxy.address().partition("://")
-        to = f"{scheme}://NAME:PASSWORD@{place}"
-        hint = proxies.mend(proxy.variable, proxy.path, to=to)
+        hint = proxies.mend(proxy.variable, proxy.path, to=f"{scheme}://NAME:PASSWORD@{place}")
         return _proxy_failure(proxy, _("it refuses without the right name and password"), hint)
-    if isinstance(told, (socks.SOCKS5Error, socks.SOCKS4Error)):
+    if any(isinstance(cause, (socks.SOCKS5Error, socks.SOCKS4Error)) for cause in told):
         return _proxy_failure(proxy, _("it finds no way to {host}", host=printable(out.host)))
-    if isinstance(told, socks.GeneralProxyError) and not told.socket_err:
+    if any(not cause.socket_err for cause in told):
         return _proxy_failure(proxy, _("what answers there speaks no SOCKS"))
-    if told is not None:
-        return _proxy_failure(proxy, _reason(chain))
-    return None
+    return _proxy_failure(proxy, _reason(chain)) if told else None

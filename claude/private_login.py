@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from ..system import programs
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder
-from . import nesting
+from . import nesting, settings
 from .credentials_file import STORE_VARIABLE, forget_login, remove_tree
 from .variables import CREDENTIAL_VARIABLES
 
@@ -47,10 +47,14 @@ def folder() -> Iterator[str]:
 
 
 def environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
-    """Return the environment in which claude signs in for itself alone: its own folder, no credential of the caller."""
+    """Return the environment in which claude signs in for itself alone: its own folder, no credential of the caller.
+
+    That folder holds no settings: what the user's own ones say of the network goes along, and wins as it does there.
+    """
     kept = {name: value for name, value in nesting.without(environ).items() if name not in CREDENTIAL_VARIABLES}
     kept.pop(STORE_VARIABLE, None)
-    return kept | {"CLAUDE_CONFIG_DIR": folder}
+    said, _unreadable = settings.network_said(environ)
+    return kept | {name: about.value for name, about in said.items()} | {"CLAUDE_CONFIG_DIR": folder}
 
 
 def sign_in(program: str, environ: Mapping[str, str], folder: str) -> int:

@@ -160,7 +160,8 @@ def _masked(value: str) -> str:
     """Return what was written as a proxy, without what may be a password in it."""
     begin, colon, rest = value.rpartition("://")
     login, at, place = rest.rpartition("@")
-    if not at and re.fullmatch(r"[^:]*:[^:]*[^0-9:/?#][^:]*", place):
+    port = place.partition(":")[2].strip("\"' /")
+    if not at and place.count(":") == 1 and not port.isdecimal():
         # `name:password` whose end is missing.
         place = place.partition(":")[0] + ":***"
     return begin + colon + ("***@" if at else "") + place

@@ -13,8 +13,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
-import urllib.request
 import webbrowser
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,7 +86,7 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     )
     images.sweep()
     opened = _setup_link(url, link_code) if link_code else url
-    application = _Application(lambda: create_app(config), options, listeners, url, opened)
+    application = _Application(lambda: create_app(config), options, listeners, opened)
     say(_("Dashboard: {url}", url=url))
     if fingerprint:
         say(_("  its own certificate, SHA-256: {fingerprint}", fingerprint=fingerprint))
@@ -194,12 +192,11 @@ class _Application(BaseApplication):  # type: ignore[misc]
     """Gunicorn's face of one server."""
 
     def __init__(
-        self, create: Callable[[], Flask], options: Options, listeners: list[socket.socket], url: str, opened: str
+        self, create: Callable[[], Flask], options: Options, listeners: list[socket.socket], opened: str
     ) -> None:
         self._create = create
         self._options = options
         self._listeners = listeners
-        self._url = url
         self._opened = opened
         self._flask: Flask | None = None
         # Once, not at every connection: what a running server shows is what it has printed.
@@ -259,7 +256,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
         libraries = threading.Thread(target=_fetch_browser_libraries, name="browser-libraries", daemon=True)
         libraries.start()
         if self._options.browser and _has_display():
-            threading.Thread(target=_open_browser, args=(self._url, self._opened, libraries), daemon=True).start()
+            threading.Thread(target=_open_browser, args=(self._opened, libraries), daemon=True).start()
 
     def _end_worker(self, _master: Arbiter, _worker: Worker) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
@@ -295,21 +292,13 @@ class _Master(Arbiter):  # type: ignore[misc]
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _open_browser(url: str, opened: str, libraries: threading.Thread) -> None:
-    """Open the browser once the server answers and, if that does not take long, has all the page can use.
+def _open_browser(url: str, libraries: threading.Thread) -> None:
+    """Open the browser, once all that the page can use is there, if that does not take long.
 
-    `url` is the server's address, `opened` what the browser is given.
+    Nobody has to ask before whether the server answers: its socket listens, and the browser waits for it.
     """
     libraries.join(_LIBRARIES_SECONDS)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url + "healthz", timeout=5) as answer:  # noqa: S310 - our own address
-                answer.read()
-            break
-        except OSError:
-            time.sleep(0.05)
-    webbrowser.open(opened)
+    webbrowser.open(url)
 
 
 def _has_display() -> bool:

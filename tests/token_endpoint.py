@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -28,6 +29,7 @@ class TokenEndpoint:
         self.answer: Callable[[dict[str, Any]], Answer | None] | None = None
         self.extra: dict[str, Any] = {}
         self.location = ""
+        self.healthy = False
         self.before_answer: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._serial = 0
@@ -63,11 +65,16 @@ class TokenEndpoint:
 
 
 @contextmanager
-def token_endpoint() -> Iterator[TokenEndpoint]:
-    """Serve a TokenEndpoint on loopback."""
+def token_endpoint(tls: ssl.SSLContext | None = None) -> Iterator[TokenEndpoint]:
+    """Serve a TokenEndpoint on loopback; with `tls`, by HTTPS under the name localhost."""
     state = TokenEndpoint()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if state.healthy else 501)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             state.requests.append(body)
@@ -82,14 +89,23 @@ def token_endpoint() -> Iterator[TokenEndpoint]:
             self.end_headers()
             self.wfile.write(data)
 
+        def handle(self) -> None:
+            # Whoever does not believe the certificate goes away.
+            with suppress(OSError):
+                super().handle()
+
         def log_message(self, *_arguments: object) -> None:
             """Keep the tests' output to what tests say."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        # The handshake belongs to the connection's own thread, not to the one that accepts.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1/oauth/token"
+    place = "http://127.0.0.1" if tls is None else "https://localhost"
+    state.url = f"{place}:{server.server_address[1]}/v1/oauth/token"
     try:
         yield state
     finally:

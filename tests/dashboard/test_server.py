@@ -7,9 +7,11 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket as sockets
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -585,18 +587,23 @@ def test_two_servers_on_one_home_do_not_disturb_each_other(tmp_path: Path) -> No
         )
 
 
-def test_browser_opens_once_when_the_server_answers(tmp_path: Path, program_folder: Path) -> None:
-    """And finds the page there, with the code for a first visit where neither server nor log sees it."""
+def test_browser_opens_once_and_finds_the_page_there(tmp_path: Path, program_folder: Path) -> None:
+    """With the code for a first visit where neither server nor log sees it. No proxy is asked for our own address."""
     opened = tmp_path / "opened"
     write_program(
         program_folder / "fake-browser",
-        f"#!/bin/sh\n{os.sys.executable} -c 'import sys, urllib.request as u; "  # type: ignore[attr-defined]
+        f"#!/bin/sh\nunset http_proxy\n{sys.executable} -c 'import sys, urllib.request as u; "
         f'print(u.urlopen(sys.argv[1]).status, sys.argv[1])\' "$1" >> {opened}\n',
     )
     blocked = tmp_path / "no-cache"
     blocked.write_text("")
     output = tmp_path / "output"
-    environment = os.environ | {"BROWSER": str(program_folder / "fake-browser"), "XDG_CACHE_HOME": str(blocked)}
+    silent = sockets.create_server(("127.0.0.1", 0))
+    environment = os.environ | {
+        "BROWSER": str(program_folder / "fake-browser"),
+        "XDG_CACHE_HOME": str(blocked),
+        "http_proxy": f"http://127.0.0.1:{silent.getsockname()[1]}",
+    }
     with output.open("wb") as file:
         process = subprocess.Popen(
             command_line("serve", "--port", "0"),
@@ -616,7 +623,9 @@ def test_browser_opens_once_when_the_server_answers(tmp_path: Path, program_fold
         assert len(printed) == 2 and len(set(printed)) == 1
         assert f"{url}#setup={printed[0]}" in output.read_text()
         assert link[1] not in printed
+        assert select.select([silent], [], [], 0)[0] == []
     finally:
+        silent.close()
         process.terminate()
         process.wait(DEADLINE)
 

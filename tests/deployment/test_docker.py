@@ -63,7 +63,7 @@ def test_container_may_do_little() -> None:
     assert not {"privileged", "cap_add", "network_mode", "pid", "devices", "user"} & set(service)
     dockerfile = (PROJECT / "Dockerfile").read_text()
     assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["${UID}:${GID}"]
-    assert re.search(r"^HEALTHCHECK .*\n.*/healthz", dockerfile, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK .*\n.*/app/dashboard/health.py.* \"5111\"", dockerfile, re.MULTILINE)
 
 
 def test_missing_file_on_the_host_is_an_error_and_never_a_folder() -> None:
