@@ -489,7 +489,11 @@ def import_accounts(data: object) -> Imported:
 
     Raises InvalidInput that names the entry (counted from 1) and the field.
     """
-    checked = entries.checked_entries(data)
+    return store_entries(entries.checked_entries(data))
+
+
+def store_entries(checked: list[dict[str, Any]]) -> Imported:
+    """Store checked entries of an import, all in one go; whoever has a name that is taken is skipped."""
     imported, skipped = [], []
     with storage.writing() as connection:
         taken = set(account_rows.names(connection))

@@ -74,19 +74,26 @@ def checked_entries(data: object) -> list[dict[str, Any]]:
     """Return the checked entries of an import. Raises InvalidInput that says which entry (from 1) is wrong, and how."""
     if not isinstance(data, list):
         raise InvalidInput(_("an import is a JSON array of accounts"))
-    checked = []
-    for number, entry in enumerate(data, 1):
-        try:
-            if not isinstance(entry, dict):
-                raise InvalidInput(_("it must be an object"))
-            given = {"auth_type": API_KEY, "name": None} | entry
-            checked.append(checked_entry(given) | _checked_details(given))
-        except InvalidInput as error:
-            name = entry.get("name") if isinstance(entry, dict) else None
-            called = f" ({printable(name)[:40]})" if isinstance(name, str) and name else ""
-            where = _("entry {number}{called}: ", number=number, called=called)
-            raise InvalidInput(where + error.message, error.hint, field=error.field) from error
-    return checked
+    return [checked_import(entry, number) for number, entry in enumerate(data, 1)]
+
+
+def checked_import(entry: object, number: int) -> dict[str, Any]:
+    """Return one entry of an import, checked. Raises InvalidInput that says which entry is wrong, and how."""
+    try:
+        if not isinstance(entry, dict):
+            raise InvalidInput(_("it must be an object"))
+        given = {"auth_type": _likely_type(entry), "name": None} | entry
+        return checked_entry(given) | _checked_details(given)
+    except InvalidInput as error:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        called = f" ({printable(name)[:40]})" if isinstance(name, str) and name else ""
+        where = _("entry {number}{called}: ", number=number, called=called)
+        raise InvalidInput(where + error.message, error.hint, field=error.field) from error
+
+
+def _likely_type(entry: dict[str, Any]) -> str:
+    """Return the type of an entry that names none: the earlier program's API key, unless it holds a token instead."""
+    return OAUTH if "access_token" in entry and "api_key" not in entry else API_KEY
 
 
 def _checked_details(entry: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from ..messages import StorageFailed, _, printable
+from ..messages import InvalidInput, StorageFailed, _, printable
 from ..system.folders import data_folder
 from ..system.private_files import cannot_write, create_private_file_once, make_private_folder
 
@@ -305,7 +305,7 @@ def told(value: str | bytes) -> str:
 def _connection(path: str, patience: float | None = None) -> Iterator[sqlite3.Connection]:
     seconds = _BUSY_SECONDS if patience is None else patience
     try:
-        with closing(sqlite3.connect(path, timeout=seconds, isolation_level=None)) as connection:
+        with _opened(path, seconds) as connection:
             connection.row_factory = sqlite3.Row
             if path != ":memory:":
                 _tighten()
@@ -321,6 +321,28 @@ def _connection(path: str, patience: float | None = None) -> Iterator[sqlite3.Co
         raise _explain(error) from error
     except UnicodeDecodeError as error:
         raise _damaged() from error
+
+
+def _opened(path: str, seconds: float) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(path, timeout=seconds, isolation_level=None))
+
+
+def rows_of_copy(path: str, table: str, query: str) -> list[tuple[object, ...]] | None:
+    """Return what a query finds in the copy of another program's database, None where it has no such table.
+
+    Raises InvalidInput for what is no database, or a damaged one.
+    """
+    try:
+        with _opened(path, _BUSY_SECONDS) as connection:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            # A view of that name would be a program of somebody's.
+            known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+            if not connection.execute(known, (table,)).fetchone():
+                return None
+            return [tuple(row) for row in connection.execute(query)]
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        reason = printable(str(error))
+        raise InvalidInput(_("it is not a database that can be read: {reason}", reason=reason)) from error
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:

@@ -86,7 +86,7 @@ def read_login(folder: str, *, config_folder: str | None = None) -> Login | None
     if login is None:
         return None
     place = os.path.join(config_folder, ".claude.json") if config_folder else config_file(os.environ)
-    return _with_identity(login, _cached_identity(place))
+    return with_identity(login, cached_identity(place))
 
 
 def read_tokens(folder: str) -> Login | None:
@@ -232,6 +232,14 @@ def _parse(content: bytes, path: str) -> Login | None:
         whole = json_text.read(content)
     except (ValueError, RecursionError) as error:
         raise not_understood(path, _("it is not JSON")) from error
+    return login_in(whole, path)
+
+
+def login_in(whole: object, path: str) -> Login | None:
+    """Return the login that the JSON of a store holds, None when it holds none; `path` names it in what is raised.
+
+    Raises InvalidInput for an unknown shape.
+    """
     if not isinstance(whole, dict):
         raise not_understood(path, _("it is not a JSON object"))
     stored = whole.get("claudeAiOauth")
@@ -279,7 +287,7 @@ def _text(holder: dict[str, Any], field: str) -> str:
     return value[:256] if isinstance(value, str) and value.isprintable() else ""
 
 
-def _cached_identity(path: str) -> dict[str, Any]:
+def cached_identity(path: str) -> dict[str, Any]:
     """Return `.claude.json`'s oauthAccount, a cache for display; an unreadable file knows nobody."""
     try:
         content = read_regular_file(path, 64 * _LARGEST_FILE)
@@ -290,8 +298,8 @@ def _cached_identity(path: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _with_identity(login: Login, cached: dict[str, Any]) -> Login:
-    """Add what the cache says, unless the login itself says that it is somebody else's."""
+def with_identity(login: Login, cached: dict[str, Any]) -> Login:
+    """Return the login with what an oauthAccount says, unless the login itself says that it is somebody else's."""
     account, organization = _text(cached, "accountUuid"), _text(cached, "organizationUuid")
     if login.account_uuid and (login.account_uuid != account or login.organization_uuid not in ("", organization)):
         return login

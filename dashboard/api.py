@@ -15,6 +15,7 @@ from flask import Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from ..accounts import journal
+from ..imports import reading
 from ..messages import (
     AccountsError,
     ClaudeMissing,
@@ -36,10 +37,9 @@ BODY_READ = "claude_accounts.body_read"
 # Before sign-in.
 SMALL_BODY = 8 * 1024
 LARGEST_BODY = 64 * 1024
-LARGEST_IMPORT = 16 * 1024 * 1024
 # By endpoint, where more or less than usual is wanted.
 _LARGEST = {
-    "accounts.import_accounts": LARGEST_IMPORT,
+    "accounts.import_accounts": reading.LARGEST_IMPORT,
     "folders.keep_image": LARGEST_IMAGE,
     "auth.login": SMALL_BODY,
     "auth.setup": SMALL_BODY,
@@ -168,11 +168,9 @@ def json_body() -> Any:
 
     Raises InvalidInput for what is no JSON, UnsupportedMediaType when it is not announced as application/json.
     """
-    raw = raw_body()
+    raw = json_bytes()
     if not raw:
         return None
-    if request.mimetype != "application/json":
-        _refuse(415, _("the body must be application/json"))
     try:
         data = json.loads(raw.decode(), parse_constant=_refuse_constant)
         if _SURROGATE.search(raw):
@@ -183,6 +181,14 @@ def json_body() -> Any:
         raise InvalidInput(_("the body is nested too deeply")) from error
     except ValueError as error:
         raise InvalidInput(_("the body is not JSON")) from error
+
+
+def json_bytes() -> bytes:
+    """Return the body as it came, empty for none. Raises UnsupportedMediaType when it is not announced as JSON."""
+    raw = raw_body()
+    if raw and request.mimetype != "application/json":
+        _refuse(415, _("the body must be application/json"))
+    return raw
 
 
 def session_cookie() -> str:

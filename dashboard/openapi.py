@@ -71,6 +71,34 @@ USAGE = _whole(
         "seen_at": MOMENT,
     }
 )
+# What an import will do, one for each account, in the order of the file.
+PLAN = _whole(
+    {
+        "accounts": {
+            "type": "array",
+            "items": _whole(
+                {
+                    "tool": TEXT,
+                    "called": TEXT,
+                    "name": TEXT,
+                    "auth_type": TEXT,
+                    "brings": {"type": "string", "enum": ["", "api_key", "token", "login", "identity"]},
+                    "will": {"type": "string", "enum": ["added", "skipped", "left_out", "refused"]},
+                    "why": TEXT,
+                    "hint": TEXT,
+                    "field": TEXT,
+                    "may_move": FLAG,
+                    "folders": _NAMES,
+                }
+            ),
+        },
+        "refusal": TEXT,
+        "added": COUNT,
+        "skipped": COUNT,
+        "left_out": COUNT,
+        "refused": COUNT,
+    }
+)
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Nothing": _object({}),
@@ -248,8 +276,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Script": _whole({"script": TEXT}),
     "Files": _whole({"files": _NAMES}),
     "Export": {"type": "array", "items": {"type": "object"}},
-    "Imported": _whole(
-        {"imported": COUNT, "skipped": COUNT, "imported_names": _NAMES, "skipped_names": _NAMES},
+    "ImportFile": {
+        "description": "An export, Claude Code's .credentials.json or another tool's file; UTF-8 or UTF-16.",
+        "oneOf": [{"type": "array", "items": {"type": "object"}}, {"type": "object"}],
+    },
+    "Imported": _object(
+        {"imported": COUNT, "skipped": COUNT, "imported_names": _NAMES, "skipped_names": _NAMES, "plan": PLAN},
+        ("imported", "skipped", "imported_names", "skipped_names"),
     ),
     "Folders": _whole(
         {
@@ -323,7 +356,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("post", "/api/install-aliases"): ("Install the aliases into the shell", "Nothing", 200, "Files", ()),
     ("get", "/api/export"): ("Every account with its secrets in clear", None, 200, "Export", ()),
     ("post", "/api/export"): ("The same, for a browser", "Nothing", 200, "Export", ()),
-    ("post", "/api/import"): ("Add the accounts of an export", "Export", 200, "Imported", ()),
+    ("post", "/api/import"): ("Add the accounts of a file", "ImportFile", 200, "Imported", ()),
     ("get", "/api/browse"): ("The folders in a folder", None, 200, "Folders", (404,)),
     ("get", "/api/recent-dirs"): (
         "Folders that terminals were opened in",
@@ -364,6 +397,21 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "/api/recent-dirs": [{"name": "account_id", "in": "query", "schema": TEXT}],
     "/api/generate-aliases": [
         {"name": "shell", "in": "query", "schema": {"type": "string", "enum": ["bash", "zsh", "fish"]}}
+    ],
+    "/api/import": [
+        {
+            "name": "dry_run",
+            "in": "query",
+            "schema": {"type": "string", "enum": ["0", "1"]},
+            "description": "1 changes nothing, and says in `plan` what would happen to each account.",
+        },
+        {"name": "name", "in": "query", "schema": TEXT, "description": "What the only account in it shall be called."},
+        {
+            "name": "move_logins",
+            "in": "query",
+            "schema": {"type": "string", "enum": ["0", "1"]},
+            "description": "1 takes another tool's logins with their tokens; it must drop them then.",
+        },
     ],
     "/api/export": [
         {
@@ -466,7 +514,7 @@ def _operation(
         found["requestBody"] = {"required": True, "content": dict.fromkeys(IMAGE_TYPES, binary)}
         codes |= {400, 413, 415, 503}
     elif body is not None:
-        needed = body == "Export" or "required" in SCHEMAS[body]
+        needed = body == "ImportFile" or "required" in SCHEMAS[body]
         found["requestBody"] = {"required": needed, "content": _json(f"#/components/schemas/{body}")}
         codes |= {400, 413, 415, 503}
     if method == "get" and path != "/healthz":

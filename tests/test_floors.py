@@ -11,8 +11,8 @@ from conftest import PROJECT
 
 # From the top down. The faces stand between the floors: cli.py above all, server.py above what it puts together.
 FLOORS = (
-    "cli", "commands", "server", "dashboard", "terminal", "launch", "install", "db", "accounts", "claude", "system",
-    "messages", "own_python",
+    "cli", "commands", "server", "dashboard", "terminal", "launch", "install", "imports", "db", "accounts", "claude",
+    "system", "messages", "own_python",
 )  # fmt: skip
 FOLDERS = tuple(name for name in FLOORS if (PROJECT / name).is_dir())
 # They name the package and nothing in it, or only start what is above.

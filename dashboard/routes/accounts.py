@@ -12,10 +12,11 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from ... import db
 from ...accounts import clocks, journal, sessions as running_sessions, storage, usage
+from ...imports import plan as planning, sources
 from ...install import aliases as shell_aliases, rc_files
 from ...messages import InvalidInput, _
 from .. import scopes
-from ..api import body, json_body, note, ok, parts, refuse_browser, require_scope, require_step_up
+from ..api import body, json_bytes, note, ok, parts, refuse_browser, require_scope, require_step_up
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/api")
 _CREDENTIALS = ("api_key", "access_token", "refresh_token")
@@ -212,20 +213,36 @@ def _export() -> Response:
 
 @blueprint.post("/import")
 def import_accounts() -> Response:
-    """Add the accounts of an export; those whose name is taken are skipped."""
-    require_step_up()
-    done = db.import_accounts(json_body())
+    """Add the accounts of a file, names that are taken are skipped; with `dry_run=1` only say what would happen."""
+    dry_run = request.args.get("dry_run", "0") == "1"
+    if not dry_run:
+        require_step_up()
+    plan = planning.foresee(
+        [sources.of_bytes(json_bytes())],
+        name=request.args.get("name", ""),
+        move_logins=request.args.get("move_logins", "0") == "1",
+    )
+    if dry_run:
+        added, skipped = (
+            [row.name for row in plan.rows if row.will == will] for will in (planning.ADDED, planning.SKIPPED)
+        )
+        return jsonify(_imported(added, skipped) | {"plan": planning.as_json(plan)})
+    done = planning.carry_out(plan)
     note("import", detail=journal.names(done.imported))
     if done.imported:
         _accounts_changed()
-    return jsonify(
-        {
-            "imported": len(done.imported),
-            "skipped": len(done.skipped),
-            "imported_names": done.imported,
-            "skipped_names": done.skipped,
-        }
-    )
+    of_another = any(row.tool != sources.OURS for row in plan.rows)
+    more = {"plan": planning.as_json(plan)} if of_another else {}
+    return jsonify(_imported(done.imported, done.skipped) | more)
+
+
+def _imported(imported: list[str], skipped: list[str]) -> dict[str, Any]:
+    return {
+        "imported": len(imported),
+        "skipped": len(skipped),
+        "imported_names": imported,
+        "skipped_names": skipped,
+    }
 
 
 @blueprint.get("/generate-aliases")
