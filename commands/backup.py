@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import db
 from ..accounts import journal
-from ..messages import AccountsError, _, plural, printable, say, warn
+from ..messages import _, plural, printable, say, warn
 from ..system.private_files import write_private_file
 from .console import add_command, require_yes
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..accounts import journal
 from ..imports import plan as planning, reading, sources
 from ..imports.claude_folder import shown as shown_place
 from ..imports.plan import ADDED, IDENTITY, LEFT_OUT, SKIPPED, Plan
-from ..messages import InvalidInput, _, plural, printable, say, warn
-from .console import add_command, confirmed, keep_aliases_current
-from .tables import coloured, table
+from ..messages import InvalidInput, Misuse, _, plural, printable, say, warn
+from .console import add_command, confirmed, keep_aliases_current, print_json
+from .tables import Column, coloured, table
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +40,11 @@ def register(subparsers: Subparsers) -> None:
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--from", dest="tool", choices=list(sources.TOOLS), help=_("what FILE is of; without FILE its usual places")
+        "--from",
+        dest="tool",
+        metavar=_("TOOL"),
+        choices=list(sources.TOOLS),
+        help=_("the tool that FILE is of, or whose usual places to look in: {tools}", tools=", ".join(sources.TOOLS)),
     )
     where.add_argument("--discover", action="store_true", help=_("look for all of them, and list what would come"))
     parser.add_argument("--dry-run", action="store_true", help=_("only say what would happen"))
@@ -56,10 +59,9 @@ def register(subparsers: Subparsers) -> None:
 
 def _about() -> str:
     """Return what `--help` says of the command."""
-    return "\n".join(
+    return " ".join(
         (
-            _("add accounts: an export (all or none), Claude Code's own files, or another tool's store"),
-            "",
+            _("add accounts: an export (all or none), Claude Code's own files, or another tool's store") + ".",
             _("API keys and setup tokens come whole. Of a login that another tool holds, only who it is comes:"),
             _("a refresh token works once, so two who hold it end the login for each other. Sign in afresh (see"),
             _("`claude-accounts login --help`), or take it along with --move-logins and use it here alone."),
@@ -80,7 +82,7 @@ def import_accounts(arguments: argparse.Namespace) -> None:
     asks = arguments.discover and not arguments.yes
     listed = arguments.dry_run or asks or any(row.tool != sources.OURS for row in plan.rows)
     if arguments.json and arguments.dry_run:
-        print(json.dumps(_as_json(plan, dry_run=True), indent=2))
+        print_json(dry_run=True, **planning.as_json(plan))
     elif listed and not arguments.json:
         _list(found, plan)
     if plan.refusal is not None:
@@ -91,19 +93,17 @@ def import_accounts(arguments: argparse.Namespace) -> None:
     journal.note("import", actor=journal.COMMAND_LINE, detail=journal.names(done.imported))
     keep_aliases_current()
     if arguments.json:
-        print(json.dumps(_as_json(plan, dry_run=False), indent=2))
+        print_json(dry_run=False, **planning.as_json(plan))
     _tell(plan, done)
 
 
 def _where(arguments: argparse.Namespace) -> str:
     """Return what is imported from, for people; misuse of the options is refused here."""
     if arguments.discover and arguments.file is not None:
-        raise InvalidInput(
-            _("--discover looks in the usual places"), f"claude-accounts import {printable(arguments.file)}"
-        )
+        raise Misuse(_("--discover looks in the usual places"), f"claude-accounts import {printable(arguments.file)}")
     if arguments.file is None:
         if not (arguments.discover or arguments.tool):
-            raise InvalidInput(_("there is no file to import"), "claude-accounts import --discover")
+            raise Misuse(_("there is no file to import"), "claude-accounts import --discover")
         return str(arguments.tool or _("the usual places"))
     return _("standard input") if arguments.file == "-" else printable(arguments.file)
 
@@ -159,13 +159,18 @@ def _list(found: list[sources.Source], plan: Plan) -> None:
     if not plan.rows:
         say(_("there is no account in it"))
         return
-    header = [_("NAME"), _("TYPE"), _("FROM"), _("WHAT WILL HAPPEN")]
-    rows = [[row.name or row.called or "?", _type(row), _origin(row), what_will_happen(row)] for row in plan.rows]
-    lines = table(header, rows).splitlines()
-    for number, row in enumerate(plan.rows, 1):
+    header, lines = table(
+        [
+            Column(_("NAME"), [row.name or row.called or "?" for row in plan.rows]),
+            Column(_("TYPE"), list(map(_type, plan.rows))),
+            Column(_("FROM"), list(map(_origin, plan.rows))),
+            Column(_("WHAT WILL HAPPEN"), list(map(what_will_happen, plan.rows))),
+        ]
+    )
+    for number, row in enumerate(plan.rows):
         if row.will != ADDED:
             lines[number] = coloured(lines[number], "yellow" if row.will in (SKIPPED, LEFT_OUT) else "red")
-    print("\n".join(lines))
+    print("\n".join(header + lines))
     sys.stdout.flush()
 
 
@@ -210,7 +215,3 @@ def _tell(plan: Plan, done: planning.Done) -> None:
         for name in plan.to_sign_in():
             if name in done.imported:
                 say(_("  Next, sign in: {command}", command=f"claude-accounts login --new {name}"))
-
-
-def _as_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
-    return {"schema_version": 1, "dry_run": dry_run} | planning.as_json(plan)

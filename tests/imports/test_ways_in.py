@@ -143,8 +143,8 @@ def test_what_is_no_file_gets_a_sentence(cli: Cli, home: Path) -> None:
         ("huge", "it is larger than 16 MB"),
     ):
         assert_fails_cleanly(cli("import", str(home / name)), str(home / name), *words)
-    assert_fails_cleanly(cli("import"), "there is no file to import", "--discover")
-    assert_fails_cleanly(cli("import", "--discover", "x.json"), "--discover looks in the usual places")
+    assert_fails_cleanly(cli("import"), "there is no file to import", "--discover", code=2)
+    assert_fails_cleanly(cli("import", "--discover", "x.json"), "--discover looks in the usual places", code=2)
 
 
 def test_a_login_of_claude_comes_without_its_tokens_unless_it_is_moved(
