@@ -10,6 +10,7 @@ import base64
 import os
 import queue
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -121,8 +122,8 @@ def split_address(url: str, what: str) -> tuple[str, str, int]:
 
 def without_login(url: str) -> str:
     """Return an address without a name and password in it."""
-    begin, colon, rest = url.rpartition("://")
-    return begin + colon + rest.rpartition("@")[2]
+    begin, colon, rest = url.partition("://")
+    return begin + colon + rest.rpartition("@")[2] if colon else begin
 
 
 def _session(out: _Out, scheme: str) -> requests.Session:
@@ -230,11 +231,13 @@ def _reason(chain: list[BaseException]) -> str:
             if "CERTIFICATE_REQUIRED" in str(what):
                 return _("it wants a certificate of yours: CLAUDE_CODE_CLIENT_CERT names one")
             return _("no secure connection ({reason})", reason=printable(str(what)))
-    if any(isinstance(cause, (urllib3.exceptions.NameResolutionError, UnicodeError)) for cause in chain):
+    if any(isinstance(cause, (socket.gaierror, UnicodeError)) for cause in chain):
         return _("nobody knows its name")
     system = next((cause for cause in chain if isinstance(cause, OSError) and _is_of_the_system(cause)), None)
     if system is not None:
         return _("no connection ({reason})", reason=system.strerror or "")
+    if any(isinstance(cause, requests.ConnectTimeout) for cause in chain):
+        return _("no answer within {seconds} seconds", seconds=int(_CONNECT_SECONDS))
     if any(isinstance(cause, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) for cause in chain):
         return _("no answer within {seconds} seconds", seconds=int(_SILENCE_SECONDS))
     if any(isinstance(cause, (requests.ConnectionError, OSError)) for cause in chain):

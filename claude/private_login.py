@@ -51,10 +51,10 @@ def environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
 
     That folder holds no settings: what the user's own ones say of the network goes along, and wins as it does there.
     """
-    kept = {name: value for name, value in nesting.without(environ).items() if name not in CREDENTIAL_VARIABLES}
+    outward = nesting.without(settings.network_environment(environ))
+    kept = {name: value for name, value in outward.items() if name not in CREDENTIAL_VARIABLES}
     kept.pop(STORE_VARIABLE, None)
-    said, _unreadable = settings.network_said(environ)
-    return kept | {name: about.value for name, about in said.items()} | {"CLAUDE_CONFIG_DIR": folder}
+    return kept | {"CLAUDE_CONFIG_DIR": folder}
 
 
 def sign_in(program: str, environ: Mapping[str, str], folder: str) -> int:

@@ -82,10 +82,10 @@ def proxy_for(scheme: str, host: str, port: int, said: Mapping[str, Said]) -> Pr
 
 def parse(variable: str, said: Said) -> Proxy:
     """Return the proxy that a variable names, as people write it. Raises EndpointFailed for what is none."""
-    scheme, colon, rest = said.value.strip().rpartition("://")
-    scheme = _MEANT.get(scheme.lower(), scheme.lower()) if colon else "http"
+    written, rest = _split(said.value.strip())
+    scheme = _MEANT.get(written, written) or "http"
     # A password is often written as it is, with whatever characters it has.
-    login, at, place = rest.rpartition("@")
+    login, _at, place = rest.rpartition("@")
     found = re.fullmatch(r"(\[[0-9a-fA-F:.%\w]+\]|[^\s:/?#\[\]@\"'\\]+)(?::([0-9]{1,5}))?(?:[/?#].*)?", place)
     port = int(found[2] or _PORTS.get(scheme, 0)) if found else 0
     if found is None or scheme not in _PORTS or not 0 < port < 65536 or not is_host(found[1].strip("[]")):
@@ -156,15 +156,22 @@ def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return number.ipv4_mapped or number if isinstance(number, ipaddress.IPv6Address) else number
 
 
+def _split(value: str) -> tuple[str, str]:
+    """Return scheme, "" for none, and what follows it."""
+    found = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]*)://", value)
+    return (found[1].lower(), value[found.end() :]) if found else ("", value)
+
+
 def _masked(value: str) -> str:
     """Return what was written as a proxy, without what may be a password in it."""
-    begin, colon, rest = value.rpartition("://")
-    login, at, place = rest.rpartition("@")
-    port = place.partition(":")[2].strip("\"' /")
-    if not at and place.count(":") == 1 and not port.isdecimal():
+    value = value.strip()
+    _scheme, rest = _split(value.lstrip("\"'"))
+    _login, at, place = rest.rpartition("@")
+    begin = value[: len(value) - len(rest)] + ("***@" if at else "")
+    if not at and ":" in place and not re.fullmatch(r"[0-9a-fA-F:.\[\]%]+|[^:]*:[0-9]*[\"'/\s]*", place):
         # `name:password` whose end is missing.
         place = place.partition(":")[0] + ":***"
-    return begin + colon + ("***@" if at else "") + place
+    return begin + place
 
 
 def _of_the_system(scheme: str, host: str) -> Proxy | None:

@@ -81,6 +81,12 @@ def network_said(
     return said, unreadable
 
 
+def network_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment with what Claude Code's settings say of the network in it, for a program that goes out."""
+    said, _unreadable = network_said(environ)
+    return {**environ} | {name: about.value for name, about in said.items()}
+
+
 def read_settings(
     *, cwd: str, environ: Mapping[str, str], arguments: list[str], managed_folder: str = _MANAGED_FOLDER
 ) -> Settings:

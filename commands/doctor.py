@@ -83,6 +83,7 @@ def _names() -> dict[str, str]:
         "key": _("key"),
         "environment": _("environment"),
         "settings": _("settings"),
+        "network": _("network"),
         "store": _("store"),
         "stores": _("stores"),
         "tokens": _("tokens"),
@@ -222,6 +223,22 @@ def _settings() -> Iterator[Check]:
         yield Check("settings", "ok", _("no settings file chooses a credential"))
 
 
+def _network() -> Iterator[Check]:
+    """Look at what people set for their network, without going out."""
+    from ..claude import proxies, trust
+
+    said, _unreadable = claude_settings.network_said(os.environ)
+    proxy = proxies.proxy_for("https", "platform.claude.com", 443, said)
+    believed = trust.Trust(said)
+    believed.context()
+    if proxy:
+        yield Check("network", "ok", _("a refresh goes through {proxy}", proxy=proxy.shown()))
+    for name, reason in believed.lacking:
+        setting = proxies.shown(name, said[name])
+        message = _("{setting} cannot be used: {reason}", setting=setting, reason=reason)
+        yield Check("network", "warn", message, proxies.mend(name, said[name].path))
+
+
 def _store() -> Iterator[Check]:
     folder = credentials_file.store_folder(os.environ)
     login = credentials_file.read_login(folder)
@@ -322,6 +339,7 @@ _LOOKS = (
     _claude,
     _environment,
     _settings,
+    _network,
     _store,
     _stores,
     _tokens,

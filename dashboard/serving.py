@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
+from ..claude import settings
 from ..install.rc_files import CONTAINER_VARIABLE
 from ..messages import AccountsError, InvalidInput, Misuse, StorageFailed, _, printable, say, warn
 from ..system import limits, programs
@@ -181,7 +182,7 @@ def _listen(options: Options) -> list[socket.socket]:
 def _fetch_browser_libraries() -> None:
     """Install what the web terminal needs in the browser; without a network that fails, late, and the rest works."""
     try:
-        browser_libs.ensure(say)
+        browser_libs.ensure(say, lambda: settings.network_environment(os.environ))
     except AccountsError as error:
         warn(error.message)
         if error.hint:

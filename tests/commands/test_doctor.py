@@ -102,6 +102,17 @@ def test_rivals_in_the_environment_and_in_settings_are_named(cli: Cli, home: Pat
     assert "secret-" not in json.dumps(found)
 
 
+def test_what_is_set_for_the_network_is_looked_at(cli: Cli, home: Path) -> None:
+    good = cli("doctor", env={"HTTPS_PROXY": "http://me:pass@proxy:3128", "NODE_EXTRA_CA_CERTS": "/gone.pem"})
+    assert "a refresh goes through HTTPS_PROXY=http://***@proxy:3128" in good.stdout and "pass@" not in good.stdout
+    assert "NODE_EXTRA_CA_CERTS=/gone.pem cannot be used: No such file" in good.stdout
+    (home / ".claude").mkdir(exist_ok=True)
+    (home / ".claude" / "settings.json").write_text('{"env": {"HTTPS_PROXY": "htp://proxy"}}')
+    bad = cli("doctor")
+    assert bad.returncode == 1 and "no address of a proxy" in bad.stdout
+    assert f"correct HTTPS_PROXY in {home}/.claude/settings.json" in bad.stdout
+
+
 def test_tokens_that_end_and_logins_that_ended_are_named(cli: Cli) -> None:
     db.add_account("empty", db.OAUTH)
     db.add_account("over", db.OAUTH, access_token=ACCESS, expires_at=in_hours(-1))

@@ -62,6 +62,13 @@ def test_versions_are_exact() -> None:
     assert package["private"] is True
 
 
+def test_package_managers_find_their_way_as_the_server_tells_them(fake_npm: Path, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    fake_npm.write_text(fake_npm.read_text() + f'open("{seen}", "w").write(os.environ["HTTPS_PROXY"])\n')
+    browser_libs.ensure(environ=lambda: {**os.environ, "HTTPS_PROXY": "http://proxy:3128"})
+    assert seen.read_text() == "http://proxy:3128"
+
+
 def test_nothing_installed_is_said_by_an_empty_name() -> None:
     assert browser_libs.vendor_folder() == ""
 
