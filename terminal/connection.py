@@ -298,6 +298,8 @@ class Connection:
         """Take the turn that was asked for: the answer to a poll, or the order to the writing thread to go on."""
         self._turn_asked = False
         if not polled:
+            # What was asked for in the middle of an upgrade found no WebSocket yet: this may be its first turn.
+            self._driver()
             return _FromWriter(self)
         if self.is_closed:
             return _NOOP

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from conftest import NAMELESS, write_program
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from terminal_server import Client, Server, terminal_server, wait_until
+from warm import DEADLINE
 
 from claude_accounts import db
 from claude_accounts.accounts import sessions as running_sessions
@@ -500,6 +502,36 @@ def test_client_that_starts_by_polling_sees_everything(program_folder: Path, ser
             client.close()
 
 
+@pytest.mark.parametrize("kept", ["websocket", "polling"])
+def test_what_is_asked_for_in_the_middle_of_an_upgrade_is_answered(
+    program_folder: Path, server: Server, account: str, kept: str
+) -> None:
+    """The probe is answered, the upgrade itself held back: until it comes, or fails, nothing may get lost."""
+    fake_claude(program_folder, "stty -echo; echo ready; read line; echo went on; sleep 100")
+    address = f"{server.url}/socket.io/?EIO=4&transport=polling"
+    sid = json.loads(requests.get(address, timeout=DEADLINE).text[1:])["sid"]
+    address += f"&sid={sid}"
+    requests.post(address, data="40", timeout=DEADLINE)
+    assert requests.get(address, timeout=DEADLINE).text.startswith("40")
+    upgrading = RawClient(server.port, sid)
+    upgrading.send_text("2probe")
+    upgrading.read_until(b"3probe")
+    start = "42" + json.dumps(["start_terminal", {"account_id": account}])
+    requests.post(address, data=start, timeout=DEADLINE)
+    if kept == "websocket":
+        upgrading.send_text("5")
+        assert b"ready" in upgrading.read_until(b"terminal_output")
+        upgrading.send("terminal_input", {"data": "\r"})
+        upgrading.read_until(b"went on")
+    else:
+        upgrading.socket.shutdown(socket.SHUT_RDWR)
+        got = ""
+        while "ready" not in got:
+            got += requests.get(address, timeout=DEADLINE).text
+        assert "terminal_started" in got
+    upgrading.close()
+
+
 def test_many_keys_in_one_poll_all_arrive(program_folder: Path, server: Server, account: str) -> None:
     """Where no WebSocket gets through, what was typed while a request was under way is sent in the next one."""
     fake_claude(program_folder, "stty -echo; echo ready; read line; echo ${#line} came; sleep 100")
@@ -584,11 +616,12 @@ def self_signed(folder: Path) -> tuple[str, str]:
 class RawClient:
     """A WebSocket without a library behind it: it reads when it is told to, and not before."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, sid: str = "") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.settimeout(DEADLINE)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         request = [
-            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1",
+            f"GET /socket.io/?EIO=4&transport=websocket{f'&sid={sid}' if sid else ''} HTTP/1.1",
             "Host: 127.0.0.1",
             "Upgrade: websocket",
             "Connection: Upgrade",
@@ -596,6 +629,9 @@ class RawClient:
             "Sec-WebSocket-Version: 13",
         ]
         self.socket.sendall("\r\n".join([*request, "", ""]).encode())
+        if sid:
+            self.read_until(b"\r\n\r\n")
+            return
         self.read_until(b"0{")
         self.send_text("40")
         self.read_until(b"40{")
@@ -603,7 +639,9 @@ class RawClient:
     def read_until(self, marker: bytes) -> bytes:
         received = b""
         while marker not in received:
-            received += self.socket.recv(65536)
+            data = self.socket.recv(65536)
+            assert data, received[-200:]
+            received += data
         return received
 
     def send_text(self, text: str) -> None:
