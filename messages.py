@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 
 VERSION = "0.1.0"
@@ -112,7 +113,9 @@ def in_each_language(text: str) -> dict[str, str]:
 def say(text: str) -> None:
     """Print talk, as opposed to product, on standard error; nothing in it drives the terminal."""
     lines = text if text.isascii() and text.isprintable() else "\n".join(map(_harmless, text.split("\n")))
-    print(lines, file=sys.stderr)
+    # Where nobody can be told, that is no reason to fail.
+    with suppress(OSError, ValueError):
+        print(lines, file=sys.stderr)
 
 
 def warn(text: str) -> None:
@@ -155,6 +158,8 @@ def _language_of_locale() -> str:
 def _catalogue(code: str) -> dict[str, str]:
     if code not in _catalogues:
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "locales", code + ".json")
-        with open(path, encoding="utf-8") as file:
+        _catalogues[code] = {}
+        # English goes without a file, and words are needed most where an installation is damaged.
+        with suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
             _catalogues[code] = json.load(file)
     return _catalogues[code]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
 import textwrap
 from collections.abc import Iterable
 from typing import Any, NoReturn
@@ -20,6 +21,10 @@ vars(argparse)["_"] = messages._
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are ours."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # Python's own says nothing of a help that could not be written.
+        (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
         """Raise Misuse with the way to this command's help."""

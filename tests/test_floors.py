@@ -67,7 +67,7 @@ def test_a_folder_imports_only_from_folders_below_it() -> None:
 
 
 def test_families_of_commands_know_nothing_of_each_other() -> None:
-    shared = {"commands.console", "commands.parsing", "commands.secret_prompt", "commands.tables"}
+    shared = {"commands.console", "commands.mishaps", "commands.parsing", "commands.secret_prompt", "commands.tables"}
     for name, others in arrows().items():
         if name.startswith("commands."):
             assert {other for other in others if other.startswith("commands.")} <= shared, name

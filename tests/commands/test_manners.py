@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import PROJECT, Cli, assert_fails_cleanly
+from conftest import PROJECT, Cli, assert_fails_cleanly, command_line
 from hypothesis import given, strategies as st
 from stored import KEY
 from token_endpoint import in_hours
@@ -17,7 +22,7 @@ from token_endpoint import in_hours
 from claude_accounts import cli as cli_module, db, messages
 from claude_accounts.accounts import clocks, storage
 from claude_accounts.accounts.rows import now_ms
-from claude_accounts.commands import tables
+from claude_accounts.commands import mishaps, tables
 from claude_accounts.messages import use_language
 
 TOKEN = "sk-ant-oat01-" + "t" * 40 + "GHIJKL"
@@ -371,3 +376,134 @@ def test_completion_knows_the_new_options(run: Run, work: db.Account) -> None:
     assert "--force" in run("__complete", "exec", "--").out.split()
     assert "--version" in run("__complete", "--").out.split()
     assert run("__complete", "exec", "--force", "").out.split() == ["work"]
+
+
+# When something goes wrong that nobody has thought of
+
+
+def fails_with(error: BaseException) -> Callable[..., Any]:
+    """Return a function that raises."""
+
+    def fail(*_given: object) -> Any:
+        raise error
+
+    return fail
+
+
+def endless() -> Any:
+    """Call itself until Python gives up."""
+    return endless()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (fails_with(KeyError(KEY)), "KeyError"),
+        (fails_with(ZeroDivisionError("x\n" * 50)), "ZeroDivisionError"),
+        (fails_with(UnicodeDecodeError("utf-8", b"\xff" + KEY.encode(), 0, 1, "bad")), "UnicodeDecodeError"),
+        (fails_with(MemoryError()), "not enough memory"),
+        (fails_with(ImportError(f"cannot import name '{KEY}'", name="claude_accounts.x")), "installation is damaged"),
+        (endless, "RecursionError"),
+    ],
+)
+def test_what_nobody_has_thought_of_is_two_lines_and_no_secret(
+    run: Run, monkeypatch: pytest.MonkeyPatch, fault: Callable[..., Any], told: str
+) -> None:
+    monkeypatch.setattr(db, "list_accounts", fault)
+    said = run("list")
+    assert said.code == 1 and said.out == "" and told in said.err and len(said.err.splitlines()) <= 2, said.err
+    assert "Traceback" not in said.err and KEY not in said.err
+    for words in (["--debug", "list"], ["list", "--debug"]):
+        debugged = run(*words)
+        assert debugged.code == 1 and "Traceback" in debugged.err and KEY[20:] not in debugged.err
+    monkeypatch.setenv("CLAUDE_ACCOUNTS_DEBUG", "1")
+    assert "Traceback" in run("list").err
+
+
+def test_a_typed_secret_of_any_shape_is_in_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "hunter2-is-no-key"
+    monkeypatch.setattr(db, "refuse_taken_name", fails_with(RuntimeError(f"given {secret} and {TOKEN}")))
+    said = run("--debug", "add", "work", "--key", secret)
+    assert "RuntimeError" in said.err and secret not in said.err and TOKEN not in said.err
+
+
+def test_debug_behind_a_name_is_claudes() -> None:
+    assert cli_module._without_debug(["launch", "work", "--debug"]) == (["launch", "work", "--debug"], False)
+    assert cli_module._without_debug(["launch", "--debug", "work", "--debug"]) == (["launch", "work", "--debug"], True)
+    assert cli_module._without_debug(["exec", "--debug", "--", "x"]) == (["exec", "--", "x"], True)
+
+
+def test_debug_shows_where_an_ordinary_error_came_from(run: Run) -> None:
+    said = run("--debug", "status", "nobody")
+    assert (
+        said.code == 1 and "NotFound" in said.err and said.err.rstrip().splitlines()[-1].startswith("claude-accounts")
+    )
+
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which `CA` is the command line."""
+    line = line.replace("CA", shlex.join(command_line()))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "told"),
+    [
+        ("CA list >&-", 1, "cannot write the output"),
+        ("CA list >/dev/full", 1, "cannot write the output: No space left"),
+        ("CA --help >/dev/full", 1, "cannot write the output"),
+        ("CA list --json >/dev/full 2>/dev/full", 1, ""),
+        ("CA status nobody 2>&-", 1, ""),
+        ("CA status nobody 2>/dev/full", 1, ""),
+        ("CA list <&- >&- 2>&-", 1, ""),
+        ("CA add other <&-", 1, "no terminal to ask on"),
+        ("CA rename work third 2>&- <&-", 0, ""),
+        ("CA exec work -- ls / >&-", 2, "Bad file descriptor"),
+        ("PYTHONUNBUFFERED=1 CA list >/dev/full", 1, "cannot write the output: No space left"),
+        ("PYTHONUNBUFFERED=1 CA list --help >/dev/full", 1, "cannot write the output: No space left"),
+        ("LC_ALL=fr_FR.ISO-8859-1 PYTHONIOENCODING=ascii PYTHONUTF8=0 CA bindings", 0, ""),
+        ("LC_ALL=POSIX COLUMNS=20 CA doctor", None, ""),
+    ],
+)
+def test_no_stream_is_too_broken(work: db.Account, line: str, code: int | None, told: str) -> None:
+    done = shell(line)
+    assert code in (None, done.returncode), done
+    assert told in done.stderr and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert db.list_accounts()
+
+
+def test_a_broken_installation_is_one_line(tmp_path: Path, home: Path) -> None:
+    copy = tmp_path / "copy"
+    (copy / "commands").mkdir(parents=True)
+    for path in PROJECT.iterdir():
+        if path.name not in ("commands", "cli.py"):
+            (copy / path.name).symlink_to(path)
+    for path in (PROJECT / "commands").glob("*.py"):
+        (copy / "commands" / path.name).symlink_to(path)
+    (copy / "cli.py").write_text((PROJECT / "cli.py").read_text())
+
+    def said() -> str:
+        line = [sys.executable, str(copy / "cli.py"), "list"]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and done.stdout == "", done
+        assert "Traceback" not in done.stderr and done.stderr.startswith("claude-accounts: error: "), done.stderr
+        return done.stderr
+
+    (copy / "commands" / "accounts.py").unlink()
+    assert "installation is damaged" in said()
+    (copy / "commands" / "accounts.py").write_text("def broken(:\n")
+    assert "installation is damaged" in said()
+    (copy / "messages.py").unlink()
+    assert "installation is damaged" in said()
+
+
+def test_a_thread_that_fails_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    mishaps.watch([], debug=False)
+    thread = threading.Thread(target=fails_with(KeyError(KEY)))
+    thread.start()
+    thread.join()
+    told = capsys.readouterr().err
+    assert "KeyError" in told and len(told.splitlines()) == 1 and KEY not in told
