@@ -51,6 +51,7 @@ FAMILIES = {
     "serve": ("serve",),
     "dashboard": ("dashboard",),
     "journal": ("journal",),
+    "checks": ("check",),
 }
 _COMMANDS = tuple(name for family in FAMILIES.values() for name in family)
 # What follows the account's name belongs to the program that is started, whatever it looks like.

@@ -392,6 +392,9 @@ def _replace_login(
     changes = account_rows.token_columns(connection, found.access_token, found.refresh_token, found.expires_at)
     changes |= account_rows.login_columns(found) | {"from_live_store": int(live), "login_ended": 0, "spent_digest": ""}
     changes["store_lacks"] = account_rows.LACKS_LOGIN if stored.durable else ""
+    if renewed or not live:
+        # It has just been given out, by a refresh or by a sign-in.
+        changes |= account_rows.tried_columns(account_rows.WORKS) | {"credential_at": account_rows.now_ms()}
     account_rows.update(connection, "id = ?", stored.id, changes)
     if renewed:
         # Claude Code has made this of the login that we held: what was spent of that one is spent of this one.
@@ -401,7 +404,10 @@ def _replace_login(
 
 
 def get_token_status(account_id: str) -> dict[str, Any]:
-    """Return status, auth_type, expires_at (ms), expires_in (s or None), has_refresh, login_expires_at, login_ended."""
+    """Return status, auth_type, expires_at (ms), expires_in (s or None), has_refresh, login_expires_at, login_ended.
+
+    `tried` and its two companions tell whether the credential was ever seen to work.
+    """
     account = get_account(account_id)
     now = account_rows.now_ms()
     return {
@@ -412,6 +418,9 @@ def get_token_status(account_id: str) -> dict[str, Any]:
         "has_refresh": account.has_refresh,
         "login_expires_at": account.login_expires_at,
         "login_ended": account.login_ended,
+        "tried": account.tried,
+        "tried_at": account.tried_at,
+        "tried_reason": account.tried_reason,
     }
 
 

@@ -122,7 +122,7 @@ def _take(stored: Stored, login: credentials_file.Login) -> Stored:
         # Older clients keep less than we know.
         changes |= {column: value for column, value in account_rows.login_columns(login).items() if value}
         # Every account that was given this login goes on with it.
-        changes |= {"login_ended": 0, "store_lacks": ""}
+        changes |= {"login_ended": 0, "store_lacks": ""} | account_rows.tried_columns(account_rows.WORKS)
         account_rows.update(connection, "login_id = ?", stored.login_id, changes)
         return account_rows.of_id(connection, stored.id)
 

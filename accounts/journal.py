@@ -104,6 +104,7 @@ def events() -> dict[str, str]:
         "export": _("accounts exported"),
         "import": _("accounts imported"),
         "account-removed": _("account removed"),
+        "account-checked": _("credential checked"),
     }
 
 

@@ -90,8 +90,9 @@ _QUOTES = (
     ("\u2039", "\u203a"),
     ("\uff02", "\uff02"),
 )
-_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,99}"
-_TELLING = r"(?i:[A-Za-z0-9_.-]{0,60}(?:key|token|secret|credential|auth)[A-Za-z0-9_.-]{0,60})"
+# A secret is no name of another.
+_NAME = r"(?!sk-)[A-Za-z_][A-Za-z0-9_.-]{0,99}"
+_TELLING = r"(?!sk-)(?i:[A-Za-z0-9_.-]{0,60}(?:key|token|secret|credential|auth)[A-Za-z0-9_.-]{0,60})"
 _HEADER = r"(?i:(?:anthropic-|x-)?api-key|(?:x-|proxy-)?authorization)"
 _QUOTE = "[\"'`]"
 _MAY = r"\s{0,20}"

@@ -185,7 +185,7 @@ def _store(stored: Stored, tokens: oauth.Tokens, new: credentials_file.Login, la
         changes |= {column: value for column, value in account_rows.answered_columns(tokens).items() if value}
         if new.refresh_token != account_rows.login_of(stored).refresh_token:
             changes["spent_digest"] = stored.refresh_digest
-        changes["store_lacks"] = lacks
+        changes |= {"store_lacks": lacks} | account_rows.tried_columns(account_rows.WORKS)
         # Every account that holds this login gets the new pair, and none that has been given another one meanwhile.
         account_rows.update(connection, "refresh_digest = ?", stored.refresh_digest, changes)
     return account_rows.reread(stored.id)
@@ -197,6 +197,8 @@ def _adopt(stored: Stored, login: credentials_file.Login) -> Stored:
             connection, login.access_token, login.refresh_token, login.expires_at, stored.login_id
         )
         changes = tokens | account_rows.login_columns(login) | {"login_ended": 0}
+        # Claude Code has been given them for the ones that we hold.
+        changes |= account_rows.tried_columns(account_rows.WORKS)
         account_rows.update(connection, "refresh_digest = ?", stored.refresh_digest, changes)
     return account_rows.reread(stored.id)
 

@@ -17,6 +17,10 @@ from .entries import API_KEY, DETAILS, OAUTH, checked_entry, checked_secret
 LACKS_TOKENS = "tokens"
 LACKS_LOGIN = "login"
 
+# What is known of whether a credential works: nobody tried it; claude is signed in with it, which proves little;
+# whoever it is meant for has taken it, or not.
+UNTRIED, SIGNED_IN, WORKS, REFUSED = "untried", "signed_in", "works", "refused"
+
 _SHORTEST_SHOWN = 24
 # No login lives that long, so nobody can come with one of its tokens any more.
 _REMEMBER_SPENT_MS = 90 * 24 * 3600 * 1000
@@ -27,7 +31,8 @@ _masks: dict[str, str] = {}
 
 class Account(NamedTuple):
     """One named identity without its secrets. Times: `expires_at` and `login_expires_at` in epoch milliseconds, 0
-    unknown or never; `created_at` and `last_used` as UTC `YYYY-MM-DD HH:MM:SS`."""
+    unknown or never; `created_at` and `last_used` as UTC `YYYY-MM-DD HH:MM:SS`. `tried` is what is known of whether the
+    credential works, `tried_at` since when, `tried_reason` the code of a refusal."""
 
     id: str
     name: str
@@ -45,6 +50,9 @@ class Account(NamedTuple):
     durable: bool
     approve_key: bool
     allowed_hosts: tuple[str, ...]
+    tried: str
+    tried_at: int
+    tried_reason: str
 
     def status(self, at_ms: int | None = None) -> str:
         """Return `valid`, `expired` (a refresh or login helps) or `needs_login` (only a login helps)."""
@@ -68,7 +76,7 @@ class Stored(NamedTuple):
     `login_id` names the lineage of refresh tokens, `refresh_digest` the refresh token in it now, `spent_digest` the one
     that we have spent last, `store_lacks` what has not reached a durable account's store. `approve_key` is 1 when
     Claude Code may be told to use the key without asking, `allowed_hosts` (separated by spaces) is where a project may
-    send it. Times as in `Account`.
+    send it, `credential_at` when the credential was stored. Times as in `Account`.
     """
 
     id: str
@@ -97,6 +105,10 @@ class Stored(NamedTuple):
     approve_key: int
     allowed_hosts: str
     store_lacks: str
+    tried: str
+    tried_at: int
+    tried_reason: str
+    credential_at: int
 
 
 _SELECT = f"SELECT {', '.join('accounts.' + column for column in Stored._fields)} FROM accounts"  # noqa: S608
@@ -155,6 +167,7 @@ def insert(connection: sqlite3.Connection, entry: dict[str, Any]) -> str:
         connection, entry.get("access_token", ""), entry.get("refresh_token", ""), entry.get("expires_at", 0)
     )
     columns |= {column: entry[column] for column in DETAILS if column in entry}
+    columns["credential_at"] = now_ms()
     places = ", ".join("?" * len(columns))
     statement = f"INSERT INTO accounts ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our own column names
     connection.execute(statement, tuple(columns.values()))
@@ -162,13 +175,23 @@ def insert(connection: sqlite3.Connection, entry: dict[str, Any]) -> str:
 
 
 def update(connection: sqlite3.Connection, condition: str, value: str, changes: dict[str, object]) -> None:
-    """Change the accounts for which `condition` holds; a refresh token that is replaced is remembered as spent."""
+    """Change the accounts for which `condition` holds; a refresh token that is replaced is remembered as spent.
+
+    Another credential has been tried by nobody, unless the changes themselves say that it was (`tried_columns`).
+    """
+    if changes.keys() & {"api_key_enc", "access_token_enc"} and "tried" not in changes:
+        changes = changes | {"tried": UNTRIED, "tried_at": 0, "tried_reason": "", "credential_at": now_ms()}
     if "refresh_digest" in changes:
         _remember_spent(connection, condition, value, changes["refresh_digest"])
     if changes:
         assignments = ", ".join(f"{column} = ?" for column in changes)
         statement = f"UPDATE accounts SET {assignments} WHERE {condition}"  # noqa: S608 - our own column names
         connection.execute(statement, (*changes.values(), value))
+
+
+def tried_columns(state: str, reason: str = "") -> dict[str, object]:
+    """Return the columns of what has just been learnt of whether a credential works."""
+    return {"tried": state, "tried_at": now_ms(), "tried_reason": reason}
 
 
 def _remember_spent(connection: sqlite3.Connection, condition: str, value: str, newest: object) -> None:
@@ -289,6 +312,9 @@ def account_of(stored: Stored) -> Account:
         durable=bool(stored.durable),
         approve_key=bool(stored.approve_key),
         allowed_hosts=tuple(stored.allowed_hosts.split()),
+        tried=stored.tried,
+        tried_at=stored.tried_at,
+        tried_reason=stored.tried_reason,
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # cryptography is imported where a secret is touched: a status line, which touches none, must not pay 25 ms for it.
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _BUSY_SECONDS = 30.0
 _KEY_PROOF = "claude-accounts"
 
@@ -176,6 +176,17 @@ END;
 CREATE TRIGGER journal_stays BEFORE DELETE ON journal WHEN old.id > (SELECT max(id) FROM journal) - 10000 BEGIN
     SELECT RAISE(ABORT, 'the journal is append only');
 END;
+"""
+
+# Whether a credential was ever taken by whoever it is meant for: what is known of limits came with such an answer.
+_VERSION_5 = """
+ALTER TABLE accounts ADD COLUMN tried TEXT NOT NULL DEFAULT 'untried';
+ALTER TABLE accounts ADD COLUMN tried_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN tried_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN credential_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE running_sessions ADD COLUMN first_cost REAL;
+UPDATE accounts SET tried = 'works', tried_at = (SELECT max(seen_at) FROM usage WHERE account_id = accounts.id)
+    WHERE id IN (SELECT account_id FROM usage);
 """
 
 _ciphers: dict[tuple[str, int, int], tuple[Fernet, bytes]] = {}
@@ -355,7 +366,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
             _("update this program: git pull"),
         )
     if path == ":memory:":
-        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2 + _VERSION_3 + _VERSION_4)
+        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2 + _VERSION_3 + _VERSION_4 + _VERSION_5)
         return
     _use_write_ahead_log(connection)
     connection.execute("BEGIN IMMEDIATE")
@@ -370,6 +381,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
             _run_script(connection, _VERSION_3)
         if version < 4:
             _run_script(connection, _VERSION_4)
+        if version < 5:
+            _run_script(connection, _VERSION_5)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

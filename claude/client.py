@@ -97,15 +97,23 @@ def honours_own_store(program: str, environ: Mapping[str, str], cwd: str | None 
         return False
     quiet = {name: value for name, value in environ.items() if name in _PLACES or not _concerns_claude(name)}
     quiet |= {STORE_VARIABLE: empty_store(), "ANTHROPIC_CONFIG_DIR": empty_profiles()}
-    _code, output = programs.run([program, "auth", "status"], quiet, seconds=_STATUS_SECONDS, cwd=cwd)
-    try:
-        status = json.loads(output)
-        honours = status["loggedIn"] is False or status.get("authMethod") == "api_key_helper"
-    except (ValueError, RecursionError, TypeError, KeyError):
+    status = auth_status(program, quiet, cwd)
+    if status is None:
         return False
+    honours = status["loggedIn"] is False or status.get("authMethod") == "api_key_helper"
     if honours and client.is_itself:
         _remember(program, own_store=True)
     return honours
+
+
+def auth_status(program: str, environ: Mapping[str, str], cwd: str | None = None) -> dict[str, Any] | None:
+    """Return what a claude says of being signed in (`loggedIn`, true or false, and more), None when it does not."""
+    _code, output = programs.run([program, "auth", "status"], environ, seconds=_STATUS_SECONDS, cwd=cwd)
+    try:
+        status = json.loads(output)
+    except (ValueError, RecursionError):
+        return None
+    return status if isinstance(status, dict) and isinstance(status.get("loggedIn"), bool) else None
 
 
 def empty_store() -> str:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .. import db
-from ..accounts import bindings, clocks, durable_store, journal, sessions as running_sessions, usage
+from ..accounts import bindings, clocks, durable_store, journal, proofs, sessions as running_sessions, usage
 from ..accounts.entries import checked_host
 from ..accounts.rows import now_ms
 from ..messages import InvalidInput, Misuse, _, plural, printable, say, warn
@@ -270,7 +270,8 @@ def list_all(arguments: argparse.Namespace) -> int:
 
 
 def _in_its_colour(account: db.Account, row: str) -> str:
-    if account.status() == "needs_login" or clocks.urgency(account) == "urgent":
+    refused = account.tried == proofs.REFUSED
+    if refused or account.status() == "needs_login" or clocks.urgency(account) == "urgent":
         colour = "red"
     elif clocks.urgency(account):
         colour = "yellow"
@@ -291,6 +292,7 @@ def status(arguments: argparse.Namespace) -> None:
         (_("Type"), "OAuth" if account.auth_type == db.OAUTH else _("API key")),
         (_("Credential"), account.masked_key or "-"),
         (_("Status"), _status_word(account)),
+        (_("Credential works"), proofs.text(account) if account.masked_key else "-"),
     ]
     if account.auth_type == db.API_KEY:
         lines.append((_("Claude asks about the key"), _("no") if account.approve_key else _("yes")))
@@ -432,7 +434,10 @@ def _status_word(account: db.Account, *, short: bool = False) -> str:
     state = account.status()
     if state == "expired":
         return _("expired, refreshes at launch") if account.has_refresh and not short else _("expired")
-    return _("valid") if state == "valid" else _("needs login")
+    if state != "valid":
+        return _("needs login")
+    # Valid says only that nothing has ended.
+    return proofs.text(account, short=short)
 
 
 def _in_a_year() -> int:

@@ -46,6 +46,7 @@ _MOMENTS = {
     "seen_at",
     "since",
     "token_ends",
+    "tried_at",
 }
 
 

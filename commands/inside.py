@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..accounts import sessions as running_sessions, usage
+from ..accounts import proofs, sessions as running_sessions, usage
 from ..accounts.clocks import time_left
 from ..accounts.rows import now_ms
 from ..messages import AccountsError, Misuse, _, printable, say
@@ -124,6 +124,10 @@ def statusline(_arguments: argparse.Namespace | None = None) -> int:
         # A status line has nowhere to say that something could not be kept; doctor does.
         with suppress(AccountsError):
             usage.remember(name, told)
+    if name:
+        pid = os.environ.get("CLAUDE_PID", "")
+        with suppress(AccountsError):
+            proofs.notice(name, int(pid[:18]) if pid.isascii() and pid.isdigit() else 0, status, bool(told), now)
     model = status.get("model")
     model_name = model.get("display_name") if isinstance(model, dict) else ""
     parts = [f"● {printable(name)}" if name else _("○ no account of ours")]

@@ -34,6 +34,15 @@ STEP_UP: Schema = {
     "description": "A browser may send the request again after POST /api/auth/step-up.",
 }
 _STATUS: Schema = {"type": "string", "enum": ["valid", "expired", "needs_login"]}
+_TRIED = {
+    "tried": {
+        "type": "string",
+        "enum": ["untried", "signed_in", "works", "refused"],
+        "description": "Whether the credential was ever seen to work; `signed_in` is claude's word alone.",
+    },
+    "tried_at": MOMENT,
+    "tried_reason": {"type": "string", "description": "Of a refusal: a code, such as invalid_key."},
+}
 _AUTH_TYPE: Schema = {"type": "string", "enum": ["api_key", "oauth"]}
 _ANYTHING: Schema = {"type": "object"}
 _SCOPE: Schema = {"type": "string", "enum": ["read", "launch", "admin"]}
@@ -240,6 +249,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "ends_kind": {"type": "string", "enum": ["login", "token", "none"]},
             "urgency": {"type": "string", "enum": ["", "soon", "urgent", "over"]},
             "usage": {"type": "array", "items": USAGE},
+            **_TRIED,
         }
     ),
     "RunningSession": _whole(
@@ -268,6 +278,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "has_refresh": FLAG,
             "login_expires_at": MOMENT,
             "login_ended": FLAG,
+            **_TRIED,
         }
     ),
     "Capture": _object({"force": FLAG}),
@@ -347,6 +358,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("get", _ID + "/status"): ("State of the account's token", None, 200, "TokenStatus", (404,)),
     ("post", _ID + "/capture-oauth"): ("Capture Claude Code's login", "Capture", 200, "Account", (404, 409)),
     ("post", _ID + "/refresh-oauth"): ("Refresh the tokens", "Nothing", 200, "Account", _REFRESHING),
+    ("post", _ID + "/check"): ("Try the credential", "Nothing", 200, "Account", _REFRESHING),
     ("post", _ID + "/launch"): ("The command that launches", "Launch", 200, "LaunchCommand", _REFRESHING),
     ("get", "/api/sessions"): ("List the running sessions of claude", None, 200, _list_of("RunningSession"), ()),
     ("get", "/api/bindings"): ("List the folders that belong to an account", None, 200, _list_of("Binding"), ()),

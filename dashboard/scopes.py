@@ -41,6 +41,7 @@ ROUTES = {
     # To show the credential itself asks for more.
     "accounts.launch": LAUNCH,
     "accounts.refresh_oauth": LAUNCH,
+    "accounts.check": LAUNCH,
     "folders.stop_terminal": LAUNCH,
     "folders.keep_image": LAUNCH,
     "auth.step_up": ADMIN,

@@ -114,8 +114,11 @@ def main() -> int:
         print(f"{VERSION} (Claude Code)")
         return 0
     if arguments[-2:] == ["auth", "status"]:
-        print(json.dumps({"loggedIn": login() is not None, "authMethod": "claude.ai" if login() else "none"}))
-        return 0 if login() else 1
+        # As the real one, it believes any token, and renews a login of its own that has ended.
+        given = os.environ.get("CLAUDE_CODE_OAUTH_TOKEN")
+        method = "oauth_token" if given else "claude.ai" if token() else "none"
+        print(json.dumps({"loggedIn": method != "none", "authMethod": method}))
+        return 0 if method != "none" else 1
     if arguments[-2:] == ["auth", "login"]:
         write({"claudeAiOauth": json.loads(os.environ["FAKE_LOGIN"])})
         who = json.loads(os.environ.get("FAKE_IDENTITY", "{}"))

@@ -14,6 +14,7 @@ from ... import db
 from ...accounts import clocks, journal, sessions as running_sessions, storage, usage
 from ...imports import plan as planning, sources
 from ...install import aliases as shell_aliases, rc_files
+from ...launch import checking
 from ...messages import InvalidInput, _
 from .. import scopes
 from ..api import body, json_bytes, note, ok, parts, refuse_browser, require_scope, require_step_up
@@ -165,6 +166,19 @@ def refresh_oauth(account_id: str) -> Response:
     finally:
         # A login that has turned out to be over is a change too.
         parts().live.accounts_changed()
+    return jsonify(as_json(account, _now_ms()))
+
+
+@blueprint.post("/accounts/<account_id>/check")
+def check(account_id: str) -> Response:
+    """Try the account's credential: an API key by a request that costs nothing, a login by asking claude."""
+    body("Nothing")
+    try:
+        account = checking.check(account_id, os.environ)
+    finally:
+        # A login may have been renewed for it.
+        parts().live.accounts_changed()
+    note("account-checked", account=account.name, detail=account.tried)
     return jsonify(as_json(account, _now_ms()))
 
 

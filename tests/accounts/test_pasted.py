@@ -110,6 +110,8 @@ def test_bytes_are_read_in_the_encoding_that_they_have(mark: bytes, encoding: st
         f'"{KEY}',
         f'{KEY}"',
         f"{KEY}={KEY}",
+        f"{KEY[:60]}={KEY[:60]}",
+        f"{KEY[:40]}key={KEY}",
         f"{KEY};{KEY}",
         f"{KEY} {KEY}",
         f"{KEY}\n{KEY}",

@@ -539,3 +539,32 @@ def test_only_the_key_of_an_api_key_account_can_be_approved(client: FlaskClient)
     added = client.post("/api/accounts", json={"name": "client", "auth_type": "oauth", "approve_key": False})
     refused = client.put(f"/api/accounts/{added.get_json()['id']}", json={"approve_key": True})
     assert (refused.status_code, refused.get_json()["field"]) == (400, "approve_key")
+
+
+def test_a_check_is_told_and_what_could_not_be_asked_is_no_refusal(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account_id = add(client)
+    (account,) = client.get("/api/accounts").get_json()
+    assert (account["status"], account["tried"]) == ("valid", "untried")
+    monkeypatch.setenv("CLAUDE_ACCOUNTS_API_URL", "http://127.0.0.1:1")
+    assert client.post(f"/api/accounts/{account_id}/check", json={}).status_code == 502
+    monkeypatch.setattr("claude_accounts.claude.api_key.refusal", lambda key, environ: "invalid_key")
+    answer = client.post(f"/api/accounts/{account_id}/check", json={})
+    assert answer.status_code == 200 and answer.get_json()["tried_reason"] == "invalid_key"
+    (account,) = client.get("/api/accounts").get_json()
+    assert (account["status"], account["tried"]) == ("valid", "refused")
+    assert client.get(f"/api/accounts/{account_id}/status").get_json()["tried"] == "refused"
+    assert client.post("/api/accounts/none/check", json={}).status_code == 404
+
+
+def test_a_pasted_credential_is_stored_bare_or_refused_in_a_sentence(client: FlaskClient) -> None:
+    account_id = add(client)
+    for given in (f'export ANTHROPIC_API_KEY="{API_KEY}"\n', f"\ufeff{API_KEY};", f"x-api-key: {API_KEY}"):
+        assert client.put(f"/api/accounts/{account_id}", json={"api_key": given}).status_code == 200
+        assert db.holds(account_id, API_KEY)
+    for given in (f'"{API_KEY}', f"{API_KEY}={API_KEY}", f"{API_KEY} {API_KEY}", "a;b"):
+        answer = client.put(f"/api/accounts/{account_id}", json={"api_key": given})
+        assert answer.status_code == 400 and answer.get_json()["field"] == "api_key"
+        assert "\n" not in answer.get_json()["error"] and API_KEY not in answer.get_json()["error"]
+    assert db.holds(account_id, API_KEY)

@@ -17,7 +17,7 @@ const EVENTS = [
   "proof-failed", "cookie-without-secret", "sign-out", "session-ended", "sign-out-everywhere", "password-changed",
   "password-reset", "factor-added", "factor-removed", "factors-reset", "recovery-codes-made", "recovery-code-used",
   "token-added", "token-rotated", "token-revoked", "token-used", "token-refused", "reveal", "export", "import",
-  "account-removed",
+  "account-removed", "account-checked",
 ];
 /** Those that tell by what somebody proved, or failed to prove, who he is. */
 const OF_PROOFS = new Set(["sign-in", "sign-in-failed", "proof-failed", "factor-added", "factor-removed"]);
