@@ -227,10 +227,10 @@ def _reason(chain: list[BaseException]) -> str:
             return _certificate_reason(cause)
     for cause in chain:
         if isinstance(cause, ssl.SSLError):
-            what = getattr(cause, "reason", None) or str(cause)
-            if "CERTIFICATE_REQUIRED" in str(what):
+            what = str(getattr(cause, "reason", None) or cause).partition(" (_ssl")[0]
+            if "CERTIFICATE_REQUIRED" in what:
                 return _("it wants a certificate of yours: CLAUDE_CODE_CLIENT_CERT names one")
-            return _("no secure connection ({reason})", reason=printable(str(what)))
+            return _("no secure connection ({reason})", reason=printable(what))
     if any(isinstance(cause, (socket.gaierror, UnicodeError)) for cause in chain):
         return _("nobody knows its name")
     system = next((cause for cause in chain if isinstance(cause, OSError) and _is_of_the_system(cause)), None)

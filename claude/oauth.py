@@ -52,19 +52,17 @@ def token_url() -> str:
         return TOKEN_URL
     try:
         parts = urlsplit(chosen)
-        loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
-        # Reading it is what finds a port that is none.
-        well_formed = parts.port != 0 and proxies.is_host(parts.hostname or "")
+        # Reading the port is what finds one that is none.
+        well_formed = parts.port != 0 and (not parts.hostname or proxies.is_host(parts.hostname))
     except ValueError:
-        loopback, well_formed, parts = False, False, urlsplit("")
-    if parts.hostname and not well_formed:
+        parts, well_formed = urlsplit(""), False
+    if not well_formed:
+        shown = printable(network.without_login(chosen))
         raise InvalidInput(
-            _(
-                "CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL={address} is no address",
-                address=printable(network.without_login(chosen)),
-            ),
+            _("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL={address} is no address", address=shown),
             "unset CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL",
         )
+    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
         raise InvalidInput(
             _("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL must be an https address, or http on this machine"),

@@ -47,6 +47,8 @@ class Trust:
         # Not the library's default: newer ones refuse certificates as companies make them, which Claude Code takes.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # What somebody names is believed, be it a link in the middle of a chain or the server's own.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         stores = self._said.get("CLAUDE_CODE_CERT_STORE", Said("bundled,system")).value.replace(" ", "").split(",")
         if "system" not in stores or "bundled" in stores:
             context.load_verify_locations(certifi.where())
