@@ -32,6 +32,7 @@ from .messages import (
     InvalidInput,
     LoginEnded,
     NotFound,
+    StorageFailed,
     StoreBusy,
     _,
     printable,
@@ -204,7 +205,7 @@ def delete_account(account_id: str) -> None:
     storage.forget_removed_pages()
     durable_store.remove(account_id)
     if last:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             os.unlink(login_refresh.lock_path(login_id))
 
 
@@ -267,9 +268,15 @@ def durable(stored: Stored) -> tuple[dict[str, str], Stored]:
     """
     if not stored.refresh_token_enc:
         raise account_rows.no_credential(stored)
-    with suppress(StoreBusy):
-        # A session is renewing the login right now; what it writes is for this one too.
+    try:
         stored = login_refresh.current(stored, wait_seconds=1.0)
+    except StoreBusy:
+        # A session is renewing the login right now; what it writes is for this one too.
+        pass
+    except StorageFailed:
+        # What cannot be written down here stands in the store, which is what a session reads.
+        if stored.store_lacks:
+            raise
     if standing.is_over(stored, account_rows.now_ms()):
         raise LoginEnded(
             _("the login of {name} has ended", name=printable(stored.name)), account_rows.login_again(stored)

@@ -169,7 +169,8 @@ def marks() -> str:
     parent = os.path.join(data_folder(), "stores")
     try:
         names = sorted(os.listdir(parent))
-    except FileNotFoundError:
+    except OSError:
+        # What the stores that cannot be seen hold, whoever launches their accounts is told.
         return ""
     found = []
     for name in names:

@@ -6,12 +6,12 @@ thousand. No secret is in it. It knows no HTTP: who and from where come in as te
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..messages import StorageFailed, _, warn
+from ..messages import _
+from ..system import access
 from . import storage
 
 LARGEST_PAGE = 500
@@ -41,19 +41,17 @@ def note(
 
     Without `durable` a power loss may forget it.
     """
-    if not os.path.exists(storage.database_path()):
-        # Looking into an empty home creates nothing, and there is nothing to be journalled.
-        return
     texts = [_fitting(text) for text in (account, actor, address, detail)]
-    try:
+    with storage.noting():
+        if not access.exists(storage.database_path()):
+            # Looking into an empty home creates nothing, and there is nothing to be journalled.
+            return
         with storage.writing(durable=durable, secrets=False) as connection:
             connection.execute(
                 "INSERT INTO journal (at, event, account, actor, address, detail) VALUES (?, ?, ?, ?, ?, ?)",
                 (int(time.time() * 1000), event, *texts),
             )
             connection.execute("DELETE FROM journal WHERE id <= (SELECT max(id) FROM journal) - ?", (MOST_LINES,))
-    except StorageFailed as error:
-        warn(error.message)
 
 
 def listed(*, limit: int, before: int = 0, event: str = "") -> list[Entry]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from ..claude import credentials_file, store_locks
 from ..messages import AccountsError, EndpointFailed, LoginEnded, StoreBusy, _, printable
+from ..system.access import cannot_write
 from ..system.folders import data_folder
-from ..system.private_files import cannot_write, make_private_folder
+from ..system.private_files import give_to_owner_of, lock, make_private_folder
 from . import durable_store, rows as account_rows, standing, storage
 from .rows import Stored
 
@@ -229,22 +230,26 @@ def login_lock(stored: Stored) -> Iterator[None]:
     make_private_folder(os.path.dirname(lock_path(stored.login_id)))
     try:
         descriptor = os.open(lock_path(stored.login_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        give_to_owner_of(os.path.dirname(lock_path(stored.login_id)), descriptor)
     except OSError as error:
         raise cannot_write(lock_path(stored.login_id), error) from error
     try:
+        busy = _("another process has been refreshing {name} for too long", name=printable(stored.name))
         deadline = time.monotonic() + _LOCK_SECONDS
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                knows_locks = lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise StoreBusy(
-                        _("another process has been refreshing {name} for too long", name=printable(stored.name)),
-                        _("end it, then try again"),
-                    ) from None
+                    raise StoreBusy(busy, _("end it, then try again")) from None
                 time.sleep(0.02)
-        yield
+        if knows_locks:
+            yield
+        else:
+            # A disk of a network without locks: a folder, which only one can make, is one too.
+            with store_locks.folder_locked(lock_path(stored.login_id), busy, _LOCK_SECONDS):
+                yield
     finally:
         os.close(descriptor)
 

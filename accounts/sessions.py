@@ -51,7 +51,7 @@ def stamp(account_id: str) -> None:
             _stamp(connection, account_id)
     except StorageFailed as error:
         # A full disk is no reason to keep somebody from working; it is one to be told.
-        warn(error.message)
+        warn(_("the last use was not noted: {reason}", reason=error.message))
 
 
 def record(
@@ -76,7 +76,7 @@ def record(
                 _remember_folder(connection, stored.id, path)
     except StorageFailed as error:
         # Nobody is kept from working because a list will be short of one line.
-        warn(error.message)
+        warn(_("the last use was not noted: {reason}", reason=error.message))
 
 
 def listed(account_id: str | None = None) -> list[Session]:

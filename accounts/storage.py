@@ -15,9 +15,16 @@ from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from ..messages import InvalidInput, StorageFailed, _, printable
+from ..messages import InvalidInput, StorageFailed, _, printable, warn
+from ..system.access import NOTHING_THERE, cannot_read, cannot_write, exists, open_plain_file
 from ..system.folders import data_folder
-from ..system.private_files import cannot_write, create_private_file_once, make_private_folder
+from ..system.private_files import (
+    create_private_file_once,
+    give_to_owner_of,
+    is_open_to_others,
+    make_private_folder,
+    tighten,
+)
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -189,6 +196,7 @@ UPDATE accounts SET tried = 'works', tried_at = (SELECT max(seen_at) FROM usage 
     WHERE id IN (SELECT account_id FROM usage);
 """
 
+_told: set[str] = set()
 _ciphers: dict[tuple[str, int, int], tuple[Fernet, bytes]] = {}
 # The cipher of the open transaction once it was needed: ten thousand accounts look at the key file once.
 _held: ContextVar[list[tuple[Fernet, bytes]] | None] = ContextVar("_held", default=None)
@@ -208,10 +216,11 @@ def key_path() -> str:
 def reading() -> Iterator[sqlite3.Connection]:
     """Open the database for one consistent look. Raises StorageFailed.
 
-    Where there is none yet, it is an empty one in memory: looking creates nothing.
+    Where there is none yet, it is an empty one in memory: looking creates nothing. One that cannot be written (of
+    others, on a full disk or one that is read only) is read all the same.
     """
-    exists = os.path.exists(database_path())
-    with _connection(database_path() if exists else ":memory:") as connection:
+    path = database_path() if exists(database_path()) else ":memory:"
+    with _connection(path, to_read=True) as connection:
         connection.execute("BEGIN")
         yield connection
 
@@ -242,6 +251,17 @@ def writing(
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+@contextmanager
+def noting() -> Iterator[None]:
+    """Go on where what is written inside is only a note and cannot be kept; the reason is told, each once."""
+    try:
+        yield
+    except StorageFailed as error:
+        if error.message not in _told:
+            _told.add(error.message)
+            warn(error.message)
 
 
 def forget_removed_pages() -> None:
@@ -313,14 +333,13 @@ def told(value: str | bytes) -> str:
 
 
 @contextmanager
-def _connection(path: str, patience: float | None = None) -> Iterator[sqlite3.Connection]:
+def _connection(path: str, patience: float | None = None, *, to_read: bool = False) -> Iterator[sqlite3.Connection]:
     seconds = _BUSY_SECONDS if patience is None else patience
+    if path != ":memory:":
+        _refuse_odd(path)
+        _tighten()
     try:
-        with _opened(path, seconds) as connection:
-            connection.row_factory = sqlite3.Row
-            if path != ":memory:":
-                _tighten()
-            _bring_up_to_date(connection, path)
+        with closing(_opened_to_read(path, seconds) if to_read else _opened(path, seconds)) as connection:
             held = _held.set([])
             try:
                 yield connection
@@ -334,17 +353,13 @@ def _connection(path: str, patience: float | None = None) -> Iterator[sqlite3.Co
         raise _damaged() from error
 
 
-def _opened(path: str, seconds: float) -> closing[sqlite3.Connection]:
-    return closing(sqlite3.connect(path, timeout=seconds, isolation_level=None))
-
-
 def rows_of_copy(path: str, table: str, query: str) -> list[tuple[object, ...]] | None:
     """Return what a query finds in the copy of another program's database, None where it has no such table.
 
     Raises InvalidInput for what is no database, or a damaged one.
     """
     try:
-        with _opened(path, _BUSY_SECONDS) as connection:
+        with closing(_connect(path, _BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             # A view of that name would be a program of somebody's.
             known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
@@ -354,6 +369,84 @@ def rows_of_copy(path: str, table: str, query: str) -> list[tuple[object, ...]] 
     except (sqlite3.Error, UnicodeDecodeError) as error:
         reason = printable(str(error))
         raise InvalidInput(_("it is not a database that can be read: {reason}", reason=reason)) from error
+
+
+def _connect(address: str, seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(address, timeout=seconds, isolation_level=None, uri=address.startswith("file:"))
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _opened(path: str, seconds: float) -> sqlite3.Connection:
+    """Open a database, in today's schema."""
+    connection = _connect(path, seconds)
+    try:
+        _bring_up_to_date(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _opened_to_read(path: str, seconds: float) -> sqlite3.Connection:
+    """Do what `_opened` does, also where nothing can be written beside the database, as SQLite does for every look."""
+    try:
+        return _opened(path, seconds)
+    except sqlite3.OperationalError as error:
+        if path == ":memory:" or _is_busy(error):
+            raise
+        log = path + "-wal"
+        try:
+            if not os.path.exists(log) or os.path.getsize(log) == 0:
+                return _opened_as_it_lies(path)
+            # What was written last is in there alone.
+            return _opened_copy(path, log)
+        except sqlite3.Error:
+            raise error from None
+        except OSError as denied:
+            raise cannot_read(str(denied.filename or path), denied) from denied
+
+
+def _opened_as_it_lies(path: str) -> sqlite3.Connection:
+    """Open a database for reading without a file beside it; one of an older schema as a copy in memory."""
+    from urllib.parse import quote  # hardly anybody needs it
+
+    # Here nobody can be writing: he would need what cannot be made.
+    connection = _connect(f"file:{quote(os.fsencode(path))}?immutable=1", 0)
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION:
+            _bring_up_to_date(connection, path)
+            return connection
+        copy = _connect(":memory:", 0)
+        connection.backup(copy)
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    _migrate(copy)
+    return copy
+
+
+def _opened_copy(path: str, log: str) -> sqlite3.Connection:
+    """Open a copy, in memory, of a database and its log."""
+    # Only a database that was left in the middle, on a disk that cannot be written, needs these.
+    import shutil
+    import tempfile
+
+    in_memory = "/dev/shm"  # noqa: S108 - made private by mkdtemp
+    folder = tempfile.mkdtemp(dir=in_memory if os.access(in_memory, os.W_OK | os.X_OK) else None)
+    try:
+        copied = os.path.join(folder, "accounts.db")
+        shutil.copyfile(path, copied)
+        shutil.copyfile(log, copied + "-wal")
+        copy = _connect(":memory:", 0)
+        with closing(_connect(copied, 0)) as connection:
+            connection.backup(copy)
+        if copy.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+            _migrate(copy)
+        return copy
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
@@ -369,6 +462,11 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
         connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2 + _VERSION_3 + _VERSION_4 + _VERSION_5)
         return
     _use_write_ahead_log(connection)
+    _migrate(connection)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring an older schema up to today's, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been first while this one waited.
@@ -425,12 +523,18 @@ def _run_script(connection: sqlite3.Connection, script: str) -> None:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite answers "locked" at once when two first users do so together, whatever the busy timeout."""
+    """Switch to WAL; SQLite answers "locked" at once when two first users do so together, whatever the busy timeout.
+
+    A disk that shares no memory between processes (of a network) stays with the journal that SQLite has otherwise.
+    """
     deadline = time.monotonic() + _BUSY_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                return
         except sqlite3.OperationalError as error:
+            if "I/O" in str(error) or "locking protocol" in str(error):
+                return
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
@@ -465,7 +569,7 @@ def _cipher_of(path: str) -> tuple[Fernet, bytes]:
     from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
     try:
-        with open(path, "rb") as file:
+        with open(open_plain_file(path), "rb") as file:
             status = os.fstat(file.fileno())
             known = _ciphers.get((path, status.st_ino, status.st_mtime_ns))
             if known:
@@ -478,8 +582,7 @@ def _cipher_of(path: str) -> tuple[Fernet, bytes]:
             _("put the key file back from a copy; to start afresh move {path} away", path=printable(database_path())),
         ) from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageFailed(_("cannot read {path}: {reason}", path=printable(path), reason=reason)) from error
+        raise cannot_read(path, error) from error
     except ValueError as error:
         raise StorageFailed(
             _("the key file {path} is damaged", path=printable(path)), _("put the key file back from a copy")
@@ -499,22 +602,40 @@ def _foreign_key() -> StorageFailed:
 
 
 def _create_empty_database() -> None:
-    """Create the file for its owner alone; SQLite gives -wal and -shm the database's own mode."""
+    """Create the file for its owner alone; SQLite gives -wal and -shm the database's own mode and owner."""
     try:
-        os.close(os.open(database_path(), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(database_path(), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
+        # Not a link that leads nowhere, which SQLite would follow.
+        exists(database_path())
         return
     except OSError as error:
         raise cannot_write(database_path(), error) from error
+    give_to_owner_of(data_folder(), descriptor)
+    os.close(descriptor)
+    if is_open_to_others(database_path()):
+        warn(
+            _(
+                "the disk of {path} keeps no permissions: whoever may use it can read your accounts",
+                path=printable(data_folder()),
+            )
+        )
+
+
+def _refuse_odd(path: str) -> None:
+    """Raise StorageFailed for what is no file (SQLite would read from a pipe for ever), and for one not to be read."""
+    try:
+        os.close(open_plain_file(path))
+    except OSError as error:
+        raise cannot_read(path, error) from error
 
 
 def _tighten() -> None:
     """Take group's and others' permissions away from what a copy or an old program left too open."""
     for path in (data_folder(), database_path(), key_path()):
-        with suppress(FileNotFoundError):
-            mode = os.stat(path).st_mode
-            if stat.S_IMODE(mode) & 0o077:
-                os.chmod(path, 0o700 if stat.S_ISDIR(mode) else 0o600)
+        # What is not ours to change is doctor's to tell, and whoever cannot look at it will be told when he does.
+        with suppress(OSError):
+            tighten(path)
 
 
 def _damaged() -> StorageFailed:
@@ -529,6 +650,35 @@ def _explain(error: sqlite3.Error) -> StorageFailed:
     text = str(error)
     if "not a database" in text or "malformed" in text or "no such " in text or "decode" in text:
         return _damaged()
-    if "locked" in text or "busy" in text:
+    if _is_busy(error):
         return StorageFailed(_("the accounts database {path} is in use by another program", path=path))
-    return StorageFailed(_("the accounts database {path} cannot be used: {reason}", path=path, reason=text))
+    return _denied() or StorageFailed(
+        _("the accounts database {path} cannot be used: {reason}", path=path, reason=text)
+    )
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
+
+
+def _denied() -> StorageFailed | None:
+    """Return the error for what of the database cannot be used by us, where that is seen; SQLite does not name it."""
+    path = database_path()
+    for place in (data_folder(), path, path + "-wal", path + "-shm", path + "-journal"):
+        try:
+            status = os.stat(place)
+            if place.startswith(path + "-") and not stat.S_ISREG(status.st_mode):
+                return cannot_read(place, OSError(errno.EINVAL, _("it is not a plain file")))
+            if os.statvfs(place).f_flag & os.ST_RDONLY:
+                return cannot_write(place, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+        except NOTHING_THERE:
+            continue
+        except OSError as error:
+            return cannot_read(place, error)
+        if not os.access(place, os.R_OK):
+            return cannot_read(place, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        if not os.access(place, os.W_OK):
+            return cannot_write(place, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    if os.statvfs(data_folder()).f_bavail == 0:
+        return cannot_write(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    return None

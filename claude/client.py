@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ..messages import InvalidInput, StorageFailed, warn
+from ..messages import InvalidInput, StorageFailed
 from ..system import programs
+from ..system.access import NOTHING_THERE, cannot_read, cannot_write
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
 from . import credentials_file
@@ -119,10 +120,22 @@ def auth_status(program: str, environ: Mapping[str, str], cwd: str | None = None
 def empty_store() -> str:
     """Return a private folder without any login, made anew if somebody has signed in inside it."""
     folder = os.path.join(data_folder(), "no-login")
-    make_private_folder(folder)
-    for name in os.listdir(folder):
-        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+    with suppress(StorageFailed):
+        # A folder that is not there holds no login either.
+        make_private_folder(folder)
+    try:
+        names = os.listdir(folder)
+    except NOTHING_THERE:
+        names = []
+    except OSError as error:
+        raise cannot_read(folder, error) from error
+    for name in names:
+        try:
             os.unlink(os.path.join(folder, name))
+        except (FileNotFoundError, IsADirectoryError, PermissionError):
+            continue
+        except OSError as error:
+            raise cannot_write(os.path.join(folder, name), error) from error
     credentials_file.forget_login(folder)
     return folder
 
@@ -197,12 +210,10 @@ def _remember(program: str, **facts: object) -> None:
     path = os.path.realpath(program)
     known = _remembered(program) | {"file": _file_mark(path)} | facts
     versions = _read_json(_memory_path()) | {path: known}
-    try:
+    with suppress(StorageFailed):
+        # A full disk is no reason to keep somebody from working; the next launch asks again.
         make_private_folder(data_folder())
         write_private_file(_memory_path(), json.dumps(versions).encode())
-    except StorageFailed as error:
-        # A full disk is no reason to keep somebody from working; the next launch asks again.
-        warn(error.message)
 
 
 def _memory_path() -> str:

@@ -4,10 +4,10 @@ The store is `.credentials.json` in the store folder, or the Keychain on macOS. 
 about the file and the Keychain items were measured with Claude Code 2.1.197 and 2.1.330.
 """
 
+import errno
 import json
 import os
 import re
-import stat
 import sys
 import time
 from collections.abc import Mapping
@@ -15,8 +15,9 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..messages import AccountsError, InvalidInput, _, printable
-from ..system.folders import data_folder
-from ..system.private_files import cannot_write, write_private_file
+from ..system.access import NOTHING_THERE, cannot_write, open_plain_file, why
+from ..system.folders import data_folder, expanded
+from ..system.private_files import write_private_file
 from . import json_text, keychain
 
 # It moves Claude Code's credentials store, and nothing else of its configuration.
@@ -53,7 +54,7 @@ def store_folder(environ: Mapping[str, str]) -> str:
     chosen = environ.get(STORE_VARIABLE, "")
     if not chosen or is_ours(chosen):
         chosen = environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude")
-    return os.path.abspath(os.path.expanduser(chosen))
+    return os.path.abspath(expanded(chosen))
 
 
 def is_ours(folder: str) -> bool:
@@ -63,12 +64,12 @@ def is_ours(folder: str) -> bool:
 
 def config_folder(environ: Mapping[str, str]) -> str:
     """Return Claude Code's configuration folder: CLAUDE_CONFIG_DIR, or `~/.claude`."""
-    return os.path.abspath(os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude")))
+    return os.path.abspath(expanded(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude")))
 
 
 def config_file(environ: Mapping[str, str]) -> str:
     """Return the path of `.claude.json`: beside `~/.claude`, or inside CLAUDE_CONFIG_DIR."""
-    return os.path.join(os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or "~"), ".claude.json")
+    return os.path.join(expanded(environ.get("CLAUDE_CONFIG_DIR") or "~"), ".claude.json")
 
 
 def credentials_path(folder: str) -> str:
@@ -206,21 +207,15 @@ def _read_store(folder: str) -> bytes | None:
 def read_regular_file(path: str, largest: int = _LARGEST_FILE) -> bytes | None:
     """Return a file's bytes, or None where there is none. Raises InvalidInput for what is no readable plain file."""
     try:
-        # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+        with open(open_plain_file(path), "rb") as file:
+            data = file.read(largest + 1)
+    except NOTHING_THERE:
         return None
     except OSError as error:
-        raise not_understood(path, error.strerror or str(error)) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise not_understood(path, _("it is not a plain file"))
-        with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(largest + 1)
-    except OSError as error:
-        raise not_understood(path, error.strerror or str(error)) from error
-    finally:
-        os.close(descriptor)
+        reason, hint = why(error, path)
+        if error.errno == errno.EINVAL:
+            raise not_understood(path, reason) from error
+        raise InvalidInput(_("cannot read {path}: {reason}", path=printable(path), reason=reason), hint) from error
     if len(data) > largest:
         raise not_understood(path, _("it is too large"))
     return data

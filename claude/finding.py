@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..messages import ClaudeMissing, _, printable
 from ..system import programs
+from ..system.folders import expanded_or_same
 
 INSTALLER = "curl -fsSL https://claude.ai/install.sh | bash"
 _NPM = "npm install -g @anthropic-ai/claude-code"
@@ -56,7 +57,7 @@ def _known_folders(environ: Mapping[str, str]) -> Iterator[str]:
     prefixes = (environ.get("NPM_CONFIG_PREFIX"), environ.get("npm_config_prefix"), _npmrc_prefix(environ))
     npm = (*(os.path.join(prefix, "bin") for prefix in prefixes if prefix), "~/.npm-global/bin")
     for folder in (*own, *npm, *EVERYBODYS):
-        expanded = programs.home_expanded(folder, environ)
+        expanded = expanded_or_same(folder, environ)
         if os.path.isabs(expanded):
             yield os.path.normpath(expanded)
 
@@ -64,7 +65,7 @@ def _known_folders(environ: Mapping[str, str]) -> Iterator[str]:
 def _npmrc_prefix(environ: Mapping[str, str]) -> str:
     with (
         suppress(OSError),
-        open(programs.home_expanded("~/.npmrc", environ), encoding="utf-8", errors="replace") as file,
+        open(expanded_or_same("~/.npmrc", environ), encoding="utf-8", errors="replace") as file,
     ):
         for line in file.read(_LONGEST_WRAPPER).splitlines():
             name, _equals, value = line.partition("=")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 from ..system import programs
 from ..system.folders import data_folder
-from ..system.private_files import make_private_folder
+from ..system.private_files import lock, make_private_folder
 from . import nesting, settings
 from .credentials_file import STORE_VARIABLE, forget_login, remove_tree
 from .variables import CREDENTIAL_VARIABLES
@@ -33,7 +33,7 @@ def folder() -> Iterator[str]:
     made = tempfile.mkdtemp(dir=parent)
     descriptor = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, fcntl.LOCK_EX)
         yield made
     finally:
         try:
@@ -71,7 +71,9 @@ def _sweep(parent: str) -> None:
             # Another run removed it just now.
             continue
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                # On a disk without locks nobody can tell; what is left there has at most a login that was thrown away.
+                continue
             # A folder made this second may not be locked yet by the run that made it.
             if time.time() - os.fstat(descriptor).st_mtime > _ABANDONED_SECONDS:
                 forget_login(path)

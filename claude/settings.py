@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..messages import InvalidInput, _, printable
+from ..system.folders import expanded, expanded_or_same, home_folder
 from . import json_text
 from .credentials_file import STORE_VARIABLE, read_regular_file
 from .variables import CREDENTIAL_VARIABLES, DESTINATION_VARIABLES, NETWORK_VARIABLES, PROFILES_VARIABLE
@@ -221,7 +222,7 @@ def _sources(
 
 
 def _configuration_folder(environ: Mapping[str, str]) -> str:
-    return os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude"))
+    return expanded(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude"))
 
 
 def _managed_paths(configuration: str, managed_folder: str) -> list[str]:
@@ -240,7 +241,7 @@ def _local_folders(cwd: str) -> list[str]:
     Since 2.1.211 it is kept at the top of the git repository (in a linked worktree: of the main one), for sessions
     anywhere in it; one in `cwd` itself still counts.
     """
-    folder, home = os.path.abspath(cwd), os.path.expanduser("~")
+    folder, home = os.path.abspath(cwd), home_folder()
     while folder != home and not os.path.lexists(os.path.join(folder, ".git")):
         parent = os.path.dirname(folder)
         if parent == folder:
@@ -276,7 +277,7 @@ def _text(path: str) -> str | None:
 def _text_of_argument(value: str, cwd: str) -> tuple[str, str]:
     if value.lstrip().startswith("{"):
         return "--settings", value
-    return value, _text(os.path.join(cwd, os.path.expanduser(value))) or ""
+    return value, _text(os.path.join(cwd, expanded_or_same(value, os.environ))) or ""
 
 
 def _setting_sources(arguments: list[str]) -> set[str] | None:

@@ -35,6 +35,13 @@ def file_locked(path: str) -> Iterator[None]:
 
 
 @contextmanager
+def folder_locked(path: str, busy: str, wait_seconds: float) -> Iterator[None]:
+    """Hold a lock of ours that is made as Claude Code's are. Raises StoreBusy with the sentence `busy`."""
+    with _held((path + ".lock",), busy, wait_seconds):
+        yield
+
+
+@contextmanager
 def _held(paths: tuple[str, ...], busy: str, wait_seconds: float) -> Iterator[None]:
     """Hold these locks, in this order. Raises StoreBusy with the sentence `busy` when one stays taken.
 

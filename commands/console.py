@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..messages import AccountsError, Declined, InvalidInput, Misuse, _, printable, say, warn
+from ..messages import AccountsError, Declined, InvalidInput, Misuse, StorageFailed, _, printable, say, warn
 
 if TYPE_CHECKING:
     import argparse
@@ -72,7 +72,11 @@ def keep_aliases_current() -> None:
     from .. import db
     from ..install import aliases as shell_aliases
 
-    shell_aliases.rewrite_aliases(db.account_names())
+    try:
+        shell_aliases.rewrite_aliases(db.account_names())
+    except StorageFailed as error:
+        # What was asked for is done.
+        warn(_("the aliases are as they were: {reason}", reason=error.message))
 
 
 def tell_missing_alias(name: str) -> None:

@@ -3,6 +3,7 @@ takes over what sessions have renewed of their logins, as every look does that m
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
@@ -15,8 +16,9 @@ from ..accounts import clocks, durable_store, storage
 from ..claude import client, credentials_file, finding, program as claude_code, settings as claude_settings
 from ..install import aliases as shell_aliases, rc_files, status_line
 from ..messages import AccountsError, StorageFailed, StoreBusy, _, plural, printable
-from ..system import programs
+from ..system import access, programs
 from ..system.folders import data_folder
+from ..system.private_files import keeps_permissions
 from .console import add_command, print_json
 from .tables import coloured
 
@@ -106,29 +108,55 @@ def _guarded(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
 
 def _files() -> Iterator[Check]:
     folder = data_folder()
-    if not os.path.exists(storage.database_path()):
+    if not access.exists(storage.database_path()):
         message = _("{path} holds no accounts yet", path=printable(folder))
         yield Check("files", "ok", message, "claude-accounts add NAME")
         return
     open_ones = []
-    # The folder may be a link, which has no mode of its own; a link in it opens nothing that was not open.
-    inside = (os.path.join(place, name) for place, names, files in os.walk(folder) for name in (*names, *files))
-    for path in (os.path.realpath(folder), *(path for path in inside if not os.path.islink(path))):
+    for path in _our_files(folder):
         try:
             status = os.lstat(path)
         except FileNotFoundError:
             continue  # the database's log goes with its last reader
         if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.getuid():
             open_ones.append(path)
-    if open_ones:
+        if not os.access(path, os.R_OK | os.X_OK if stat.S_ISDIR(status.st_mode) else os.R_OK):
+            raise access.cannot_read(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    if open_ones and not keeps_permissions(folder):
+        message = _(
+            "the disk of {path} keeps no permissions: whoever may use it can read your accounts", path=printable(folder)
+        )
+        yield Check("files", "warn", message)
+    elif open_ones:
         message = _("open to other users: {paths}", paths=", ".join(printable(path) for path in open_ones[:3]))
         yield Check("files", "fail", message, f"chmod -R go= {shlex.quote(printable(folder))}")
     else:
         yield Check("files", "ok", _("{path} is yours alone", path=printable(folder)))
+    yield from _cannot_be_written()
+
+
+def _our_files(folder: str) -> Iterator[str]:
+    """Give the data folder and all that is in it, but for links."""
+    # The folder may be a link, which has no mode of its own; a link in it opens nothing that was not open.
+    yield os.path.realpath(folder)
+    for place, names, files in os.walk(folder):
+        for name in (*names, *files):
+            path = os.path.join(place, name)
+            if not os.path.islink(path):
+                yield path
+
+
+def _cannot_be_written() -> Iterator[Check]:
+    """Give the finding that reading is all that goes."""
+    try:
+        storage.check_room()
+    except StorageFailed as error:
+        message = _("{message}; what is there can be read, and nothing new is noted", message=error.message)
+        yield Check("files", "warn", message, error.hint)
 
 
 def _database() -> Iterator[Check]:
-    if not os.path.exists(storage.database_path()):
+    if not access.exists(storage.database_path()):
         return
     with storage.reading() as connection:
         result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from .. import own_python
 from ..messages import AccountsError, _
 from ..system import programs
+from ..system.folders import NoHome, expanded
 from ..system.private_files import make_private_folder
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -59,7 +60,11 @@ def lock_id() -> str:
 
 def vendor_folder() -> str:
     """Return the folder that holds the files of `FILES`, or "" where they are not installed. Never writes."""
-    return next((folder for folder in (_packaged_folder(), _cache_folder()) if _is_complete(folder)), "")
+    if _is_complete(_packaged_folder()):
+        return _packaged_folder()
+    with suppress(NoHome):
+        return _cache_folder() if _is_complete(_cache_folder()) else ""
+    return ""
 
 
 def ensure(
@@ -104,7 +109,7 @@ def _packaged_folder() -> str:
 def _cache_folder() -> str:
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(cache):
-        cache = os.path.expanduser("~/.cache")
+        cache = expanded("~/.cache")
     return os.path.join(cache, "claude-accounts", "web", lock_id())
 
 

@@ -5,12 +5,14 @@ It knows neither passwords nor who asks.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ..accounts.storage import database_path
 from ..messages import StorageFailed, _, printable
+from ..system.access import cannot_write, exists
 from ..system.folders import data_folder
-from ..system.private_files import cannot_write, create_private_file_once, make_private_folder
+from ..system.private_files import create_private_file_once, make_private_folder
 
 _MARK = b"The dashboard of this folder has a password; accounts.db holds its hash.\n"
 
@@ -22,14 +24,18 @@ def mark_path() -> str:
 
 def is_marked() -> bool:
     """Tell whether the mark is there. Raises StorageFailed where that cannot be seen."""
-    try:
-        os.stat(mark_path())
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageFailed(_("cannot read {path}: {reason}", path=printable(mark_path()), reason=reason)) from error
-    return True
+    return exists(mark_path())
+
+
+def refuse_unwritable() -> None:
+    """Raise StorageFailed where no first password could be kept; nothing is written."""
+    place = data_folder()
+    while not os.path.isdir(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        raise cannot_write(data_folder(), OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise cannot_write(data_folder(), PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def mark() -> None:

@@ -19,11 +19,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ..system.access import read_plain_file
 from ..system.folders import data_folder
-from ..system.private_files import make_private_folder, write_private_file
+from ..system.private_files import lock, make_private_folder, write_private_file
 
 # Longer than about two years is refused by Apple's systems, even where the user trusts the certificate.
 _LIFETIME = datetime.timedelta(days=397)
+_LARGEST_FILE = 1024 * 1024
 _RENEWED_BEFORE = datetime.timedelta(days=30)
 
 
@@ -113,11 +115,7 @@ def _ends_soon(certificate: x509.Certificate) -> bool:
 
 
 def _bytes_of(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return b""
+    return read_plain_file(path, _LARGEST_FILE) or b""
 
 
 @contextmanager
@@ -125,7 +123,7 @@ def _locked(folder: str) -> Iterator[None]:
     """Hold the folder against every other process that makes a certificate; a killed holder's lock is gone."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

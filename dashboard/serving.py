@@ -25,7 +25,7 @@ from ..install.rc_files import CONTAINER_VARIABLE
 from ..messages import AccountsError, InvalidInput, Misuse, StorageFailed, _, printable, say, warn
 from ..system import limits, programs
 from ..terminal import images, survivors
-from . import addresses, browser_libs, factors, self_signed, sign_in
+from . import addresses, browser_libs, factors, first_setup, self_signed, sign_in
 from .api import Config, live_updates, stop_terminals
 from .bounded_log import Bounded
 from .worker import Timed, Worker
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _ANSWER_SECONDS = 1
+_IN_MEMORY = "/dev/shm"  # noqa: S108 - a nameless file
 _END_SECONDS = 12
 _LIBRARIES_SECONDS = 15
 _HERE, _EVERYWHERE = ("127.0.0.1",), ("0.0.0.0", "::")  # noqa: S104 - what --remote asks for
@@ -77,6 +78,7 @@ def serve(options: Options, create_app: Callable[[Config], Flask]) -> None:
     if sign_in.is_setup_done():
         _remember_setup()
     else:
+        first_setup.refuse_unwritable()
         code, link_code = sign_in.new_setup_code(), sign_in.new_setup_code()
     config = Config(
         remote=options.remote,
@@ -220,6 +222,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": _END_SECONDS,
             "loglevel": "warning",
             "proc_name": "claude-accounts",
+            # By this file, which is empty, the worker shows that it lives: not on a disk that may be full.
+            "worker_tmp_dir": _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK | os.X_OK) else None,
             "control_socket_disable": True,
             "forwarded_allow_ips": "",
             "certfile": self._options.certificate or None,

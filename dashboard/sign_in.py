@@ -272,10 +272,10 @@ def list_sessions() -> list[Session]:
 
 
 def note_seen(session: Session) -> None:
-    """Note that a session was used, at most once a minute."""
+    """Note that a session was used, at most once a minute; where nothing can be written it is used all the same."""
     now = _now_ms()
     if now - session.last_seen >= _SEEN_EVERY_MS:
-        with storage.writing(durable=False) as connection:
+        with storage.noting(), storage.writing(durable=False, secrets=False) as connection:
             connection.execute("UPDATE sessions SET last_seen = ? WHERE id_hash = ?", (now, session.id_hash))
 
 

@@ -12,7 +12,7 @@ import time
 from typing import NamedTuple
 
 from ..accounts import storage
-from ..messages import Conflict, InvalidInput, NotFound, StorageFailed, _, warn
+from ..messages import Conflict, InvalidInput, NotFound, _
 from .random_secrets import digest
 
 # The token that the first set-up gives, and that POST /api/auth/rotate-token makes anew.
@@ -123,11 +123,8 @@ def note_used(token: Token) -> None:
     now = _now_ms()
     if 0 <= now - token.last_used_at < _USED_EVERY_MS:
         return
-    try:
-        with storage.writing(durable=False, secrets=False) as connection:
-            connection.execute("UPDATE api_tokens SET last_used_at = ? WHERE id = ?", (now, token.id))
-    except StorageFailed as error:
-        warn(error.message)
+    with storage.noting(), storage.writing(durable=False, secrets=False) as connection:
+        connection.execute("UPDATE api_tokens SET last_used_at = ? WHERE id = ?", (now, token.id))
 
 
 def _insert(connection: sqlite3.Connection, name: str, secret: str, scope: str, expires_at: int) -> Token:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..claude import credentials_file
 from ..messages import InvalidInput
+from ..system.folders import expanded
 from . import claude_folder, reading
 from .found import Found, left_out, of_login
 
@@ -18,9 +19,9 @@ _PROFILES = ("profiles", "claude")
 def usual(environ: Mapping[str, str]) -> list[str]:
     """Return the places where its data may lie."""
     if environ.get("CAAM_HOME"):
-        return [os.path.join(os.path.expanduser(environ["CAAM_HOME"]), "data")]
+        return [os.path.join(expanded(environ["CAAM_HOME"]), "data")]
     data = environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return [os.path.join(os.path.expanduser(data), "caam")]
+    return [os.path.join(expanded(data), "caam")]
 
 
 def is_store(path: str) -> bool:
@@ -64,7 +65,7 @@ def _of_isolated(path: str, name: str, home: tuple[str, ...]) -> Found:
 
 def _folders(path: str) -> dict[str, tuple[str, ...]]:
     """Return which folders belong to which profile for Claude Code."""
-    home = os.path.dirname(path) if os.path.basename(path) == "data" else os.path.expanduser("~/.caam")
+    home = os.path.dirname(path) if os.path.basename(path) == "data" else expanded("~/.caam")
     try:
         projects = _object(reading.held_json(home, "projects.json").get("associations"))
     except InvalidInput:

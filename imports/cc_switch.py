@@ -11,6 +11,7 @@ from typing import Any
 from ..accounts import storage
 from ..claude import credentials_file
 from ..messages import InvalidInput, _
+from ..system.folders import expanded
 from . import reading, settings_env
 from .found import Found, left_out
 
@@ -26,16 +27,16 @@ _MANAGED = {"codex_oauth": "OpenAI Codex", "xai_oauth": "xAI", "github_copilot":
 def usual(environ: Mapping[str, str]) -> list[str]:
     """Return the places where its folder may lie: the one that its settings name, or its own."""
     data = environ.get("XDG_DATA_HOME", "")
-    data = data if os.path.isabs(data) else os.path.expanduser("~/.local/share")
+    data = data if os.path.isabs(data) else expanded("~/.local/share")
     places = []
-    for settings in (os.path.join(data, _APP), os.path.expanduser(f"~/Library/Application Support/{_APP}")):
+    for settings in (os.path.join(data, _APP), expanded(f"~/Library/Application Support/{_APP}")):
         try:
             chosen = reading.held_json(settings, "app_paths.json").get("app_config_dir_override")
         except InvalidInput:
             continue
-        if isinstance(chosen, str) and os.path.isabs(os.path.expanduser(chosen)):
-            places.append(os.path.expanduser(chosen))
-    return [*places, os.path.expanduser("~/.cc-switch")]
+        if isinstance(chosen, str) and os.path.isabs(expanded(chosen)):
+            places.append(expanded(chosen))
+    return [*places, expanded("~/.cc-switch")]
 
 
 def is_store(path: str) -> bool:

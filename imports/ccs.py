@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 
 from ..messages import InvalidInput
+from ..system.folders import expanded
 from . import claude_folder, reading, settings_env
 from .found import Found, left_out
 
@@ -18,8 +19,8 @@ _SETTINGS = ".settings.json"
 def usual(environ: Mapping[str, str]) -> list[str]:
     """Return the place where its folder lies."""
     if environ.get("CCS_DIR"):
-        return [os.path.expanduser(environ["CCS_DIR"])]
-    return [os.path.join(os.path.expanduser(environ.get("CCS_HOME") or "~"), ".ccs")]
+        return [expanded(environ["CCS_DIR"])]
+    return [os.path.join(expanded(environ.get("CCS_HOME") or "~"), ".ccs")]
 
 
 def is_store(path: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..claude import credentials_file
 from ..messages import InvalidInput, _, printable
+from ..system.folders import expanded
 from . import reading, settings_env
 from .found import Found, left_out, of_key, of_login
 
@@ -30,7 +31,7 @@ _OTHERS = (
 
 def usual(environ: Mapping[str, str]) -> list[str]:
     """Return the configuration folders beside `~/.claude` in which somebody has signed in."""
-    home = os.path.expanduser("~")
+    home = expanded("~")
     places = [os.path.join(home, name) for name in reading.names_in(home) if name.startswith((".claude-", ".claude_"))]
     places = [place for place in places if os.path.basename(place) not in _OTHERS]
     for parent, inner in ((os.path.join(home, parent), inner) for parent, inner in _KEPT_IN):
@@ -83,7 +84,7 @@ def of_credentials(value: dict[str, Any], path: str, called: str = "") -> Found:
         raise InvalidInput(_("there is no login in it: it was signed out, or its login has ended"))
     folder = os.path.dirname(os.path.abspath(path)) if path else ""
     if folder:
-        live = os.path.join(os.path.expanduser("~"), ".claude")
+        live = os.path.join(expanded("~"), ".claude")
         beside = os.path.dirname(folder) if folder == live else folder
         login = credentials_file.with_identity(
             login, credentials_file.cached_identity(os.path.join(beside, ".claude.json"))
@@ -116,5 +117,5 @@ def _identity_alone(config: dict[str, Any]) -> credentials_file.Login | None:
 
 def shown(path: str) -> str:
     """Return a place as it may be printed, from `~` where it is in the home folder."""
-    home = os.path.join(os.path.expanduser("~"), "")
+    home = os.path.join(expanded("~"), "")
     return printable("~/" + path[len(home) :] if path.startswith(home) else path)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..claude import credentials_file
 from ..messages import InvalidInput, _, printable
+from ..system.folders import expanded
 from . import reading
 from .found import Found, left_out, of_key, of_login
 
@@ -22,9 +23,9 @@ _EXPORT = "cswap --export FILE"
 
 def usual(environ: Mapping[str, str]) -> list[str]:
     """Return the places where its store may lie."""
-    data = os.path.expanduser(environ.get("XDG_DATA_HOME", ""))
-    data = data if os.path.isabs(data) else os.path.expanduser("~/.local/share")
-    return [os.path.join(data, "claude-swap"), os.path.expanduser("~/.claude-swap-backup")]
+    data = expanded(environ.get("XDG_DATA_HOME", ""))
+    data = data if os.path.isabs(data) else expanded("~/.local/share")
+    return [os.path.join(data, "claude-swap"), expanded("~/.claude-swap-backup")]
 
 
 def is_store(path: str) -> bool:

@@ -9,13 +9,14 @@ from typing import Any
 
 from ..claude import credentials_file
 from ..messages import InvalidInput, _, printable
+from ..system.folders import expanded
 from . import reading, settings_env
 from .found import Found, left_out, of_login
 
 
 def usual(environ: Mapping[str, str]) -> list[str]:
     """Return the place where its folder lies."""
-    return [os.path.join(os.path.expanduser("~"), ".clauth")]
+    return [os.path.join(expanded("~"), ".clauth")]
 
 
 def is_store(path: str) -> bool:

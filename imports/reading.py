@@ -14,6 +14,7 @@ from typing import Any
 
 from ..claude import credentials_file
 from ..messages import AccountsError, InvalidInput, _, printable
+from ..system.access import why
 
 # For each way in: the command line, the API, the page.
 LARGEST_IMPORT = 16 * 1024 * 1024
@@ -37,9 +38,11 @@ def file_bytes(path: str) -> bytes:
     try:
         # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", "") or str(error)
-        raise AccountsError(_("cannot read {path}: {reason}", path=shown, reason=reason)) from error
+    except ValueError as error:
+        raise AccountsError(_("cannot read {path}: {reason}", path=shown, reason=str(error))) from error
+    except OSError as error:
+        reason, hint = why(error, path)
+        raise AccountsError(_("cannot read {path}: {reason}", path=shown, reason=reason), hint) from error
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise AccountsError(_("{path} is not a file", path=shown), f"cat {shown} | claude-accounts import -")

@@ -14,10 +14,12 @@ import sys
 
 from .. import own_python
 from ..messages import LANGUAGES, InvalidInput, _, in_each_language, printable
+from ..system.access import read_plain_file
 from ..system.folders import data_folder
 from ..system.private_files import make_private_folder, write_private_file
 
 SHELLS = ("bash", "zsh", "fish")
+_LARGEST_FILE = 16 * 1024 * 1024
 _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Other shells would stumble over a function's name with a dash; what is no bash or zsh goes no further than this.
 _ONLY_BASH_AND_ZSH = 'case "${BASH_VERSION-}${ZSH_VERSION-}:${SHELLOPTS-}:" in :* | *:posix:*) return 0 ;; esac'
@@ -73,10 +75,8 @@ def rewrite_aliases(names: list[str]) -> None:
     A file that is installed elsewhere (a container has this folder under another path) goes on starting what it did.
     """
     for shell in ("bash", "fish"):
-        try:
-            with open(alias_path(shell), "rb") as file:
-                current = file.read()
-        except FileNotFoundError:
+        current = _read(shell)
+        if current is None:
             continue
         path, program = _written_for(current)
         if path == alias_path(shell):
@@ -90,11 +90,9 @@ def aliases_are_current(names: list[str]) -> bool | None:
     """Tell whether the installed alias files are those of these names; None when none is installed."""
     found = []
     for shell in ("bash", "fish"):
-        try:
-            with open(alias_path(shell), "rb") as file:
-                found.append(file.read() == os.fsencode(alias_script(names, shell)))
-        except FileNotFoundError:
-            continue
+        current = _read(shell)
+        if current is not None:
+            found.append(current == os.fsencode(alias_script(names, shell)))
     return all(found) if found else None
 
 
@@ -143,6 +141,10 @@ def complete(words: list[str], commands: list[str], options: list[str], names: l
 def takes_name(words: list[str]) -> bool:
     """Tell whether the last of the words typed so far is an existing account's name."""
     return len(words) > 1 and words[0] in _TAKES_NAME and words[-1][:1] != "-" and _before_name(words)
+
+
+def _read(shell: str) -> bytes | None:
+    return read_plain_file(alias_path(shell), _LARGEST_FILE)
 
 
 def _before_name(words: list[str]) -> bool:

@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 from ..messages import AccountsError, StorageFailed, _, printable
 from ..system import programs
-from ..system.private_files import cannot_write, write_private_file
+from ..system.access import cannot_write, read_plain_file
+from ..system.folders import home_folder
+from ..system.private_files import write_private_file
 from . import aliases as shell_aliases
 
 # Set where the user's shell files are out of reach: the image sets it.
 CONTAINER_VARIABLE = "CLAUDE_ACCOUNTS_IN_CONTAINER"
 # The mark says what came with the line, so that taking it out gives back the very bytes that were there.
+_LARGEST_FILE = 16 * 1024 * 1024
 _MARK = b"# added by claude-accounts"
 _WITH_NEWLINE = _MARK + b", with the line break before it"
 _WITH_FILE = _MARK + b", with this file"
@@ -109,7 +112,7 @@ def is_installed(environ: Mapping[str, str]) -> bool:
 
 def _posix_files(environ: Mapping[str, str]) -> list[tuple[str, bool]]:
     """Return the files that bash and zsh read at their start, and whether to create it: only the login shell's own."""
-    home = os.path.expanduser("~")
+    home = home_folder()
     login_shell = os.path.basename(environ.get("SHELL", ""))
     files = [(os.path.join(home, ".bashrc"), login_shell == "bash")]
     profile = os.path.join(home, ".bash_profile")
@@ -123,14 +126,14 @@ def _posix_files(environ: Mapping[str, str]) -> list[tuple[str, bool]]:
 
 def _all_files(environ: Mapping[str, str]) -> list[str]:
     """Return every file that may hold our line, also those that would get none today."""
-    home = os.path.expanduser("~")
+    home = home_folder()
     names = (".bashrc", ".bash_profile", ".zshrc")
     files = [os.path.join(home, name) for name in names] + [path for path, _create in _posix_files(environ)]
     return [*dict.fromkeys(files), _fish_file(environ)]
 
 
 def _fish_file(environ: Mapping[str, str]) -> str:
-    folder = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    folder = environ.get("XDG_CONFIG_HOME") or os.path.join(home_folder(), ".config")
     return os.path.join(folder, "fish", "conf.d", "claude-accounts.fish")
 
 
@@ -174,14 +177,7 @@ def _without_line(content: bytes) -> bytes | None:
 
 
 def _read(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageFailed(_("cannot read {path}: {reason}", path=printable(path), reason=reason)) from error
+    return read_plain_file(path, _LARGEST_FILE)
 
 
 def _check(path: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from ..claude.credentials_file import read_regular_file
 from ..messages import Conflict, InvalidInput, _, printable
+from ..system.folders import expanded
 from . import aliases as shell_aliases
 from .rc_files import Change
 
@@ -20,7 +21,7 @@ from .rc_files import Change
 def settings_path(environ: Mapping[str, str]) -> str:
     """Return the path of the user's settings file, whether it exists or not."""
     folder = environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude")
-    return os.path.join(os.path.expanduser(folder), "settings.json")
+    return os.path.join(expanded(folder), "settings.json")
 
 
 def plan_install(environ: Mapping[str, str]) -> Change | None:

@@ -18,8 +18,9 @@ from typing import NamedTuple
 from ..claude import jobs
 from ..claude.program import Launch
 from ..messages import StorageFailed
+from ..system.access import cannot_write
 from ..system.folders import data_folder
-from ..system.private_files import cannot_write, make_private_folder
+from ..system.private_files import make_private_folder
 
 # A caller's shell may use the lower numbers.
 _FIRST_NUMBER = 10
@@ -89,7 +90,8 @@ def sweep(config_folder: str) -> None:
         if needed is None:
             needed = {job.settings for job in jobs.listed(config_folder)}
         if path not in needed and _is_abandoned(path, spare_young):
-            with suppress(FileNotFoundError):
+            # Of a disk that can only be read nothing can be removed.
+            with suppress(OSError):
                 os.unlink(path)
     _sweep_earlier(config_folder)
 
@@ -150,33 +152,37 @@ def _in_memory(data: bytes) -> int:
 
 def _locked_file(path: str, data: bytes) -> int:
     """Make the file, which has its lock and its content before it has its name; return the descriptor with the lock."""
-    nameless = getattr(os, "O_TMPFILE", 0)
-    temporary = path + _UNFINISHED
     try:
-        try:
-            descriptor = os.open(os.path.dirname(path), os.O_RDWR | nameless | os.O_CLOEXEC, 0o600)
-        except OSError:
-            # Not on this system, or not on this disk.
-            nameless = 0
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with suppress(OSError):
-                # Where there are no locks, nobody finds the file abandoned either.
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            with open(descriptor, "wb", closefd=False) as file:
-                file.write(data)
-            if nameless:
-                # Only with a folder's descriptor does Python follow the link; the path, being absolute, ignores it.
-                os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
-            else:
-                os.rename(temporary, path)
-        except BaseException:
-            os.close(descriptor)
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        nameless = getattr(os, "O_TMPFILE", 0)
+        with suppress(OSError):
+            # Not on every system, nor on every disk; and some of those know no hard link.
+            return _filled(os.open(os.path.dirname(path), os.O_RDWR | nameless | os.O_CLOEXEC, 0o600), data, path)
+        temporary = path + _UNFINISHED
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return _filled(os.open(temporary, flags, 0o600), data, path, temporary)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _filled(descriptor: int, data: bytes, path: str, temporary: str = "") -> int:
+    """Lock and fill a new file, nameless or one of a temporary name, and give it its name; return its descriptor."""
+    try:
+        with suppress(OSError):
+            # Where there are no locks, nobody finds the file abandoned either.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        if temporary:
+            os.rename(temporary, path)
+        else:
+            # Only with a folder's descriptor does Python follow the link; the path, being absolute, ignores it.
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+    except BaseException:
+        os.close(descriptor)
+        if temporary:
+            with suppress(OSError):
+                os.unlink(temporary)
+        raise
     return descriptor
 
 

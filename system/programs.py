@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from ..messages import AccountsError, _, printable
+from .folders import expanded_or_same
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -41,7 +42,7 @@ def search_path(environ: Mapping[str, str]) -> Iterator[str]:
     An empty, a `.` or another relative entry would start what lies around the current folder, which may be anybody's.
     """
     for entry in environ.get("PATH", os.defpath).split(os.pathsep):
-        folder = home_expanded(entry, environ)
+        folder = expanded_or_same(entry, environ)
         if os.path.isabs(folder):
             yield folder
 
@@ -49,7 +50,7 @@ def search_path(environ: Mapping[str, str]) -> Iterator[str]:
 def relative_entries(environ: Mapping[str, str]) -> list[str]:
     """Return the entries of PATH that do not count: what each names depends on where one is."""
     entries = environ.get("PATH", os.defpath).split(os.pathsep)
-    return [entry for entry in entries if not os.path.isabs(home_expanded(entry, environ))]
+    return [entry for entry in entries if not os.path.isabs(expanded_or_same(entry, environ))]
 
 
 def handed_on(environ: Mapping[str, str]) -> dict[str, str]:
@@ -62,14 +63,6 @@ def handed_on(environ: Mapping[str, str]) -> dict[str, str]:
         return dict(environ)
     # An empty PATH stands for the current folder.
     return {**environ, "PATH": os.pathsep.join(search_path(environ)) or os.defpath}
-
-
-def home_expanded(path: str, environ: Mapping[str, str]) -> str:
-    """Return a path with its leading `~` as this environment's home; it keeps the `~` where there is no such home."""
-    if path != "~" and not path.startswith("~/"):
-        return os.path.expanduser(path)
-    home = environ.get("HOME", "")
-    return home + path[1:] if os.path.isabs(home) else path
 
 
 def trouble(path: str) -> str:

@@ -26,6 +26,7 @@ from ..claude import credentials_file, nesting
 from ..launch import pins
 from ..launch.plan import BoundElsewhere, Plan, plan
 from ..messages import LANGUAGES, AccountsError, InvalidInput, NotFound, _, printable, use_language
+from ..system.folders import expanded_or_same
 from .connection import Connection, EngineDriver, Stream
 from .images import Images
 from .login import Login, begin_login
@@ -459,10 +460,10 @@ def _number(payload: Mapping[str, Any], field: str, default: int) -> int:
 def _folder(payload: Mapping[str, Any]) -> str:
     """Return the folder to start in: the given one, else the home folder, else the root."""
     given = _text(payload, "cwd")
-    home = os.path.expanduser("~")
+    home = expanded_or_same("~", os.environ)
     if not given:
         return home if os.path.isdir(home) and os.access(home, os.R_OK | os.X_OK) else "/"
-    path = os.path.normpath(os.path.join(home, os.path.expanduser(given)))
+    path = os.path.normpath(os.path.join(home, expanded_or_same(given, os.environ)))
     if not os.path.isdir(path):
         raise InvalidInput(_("{path} is not a folder", path=printable(path)), field="cwd")
     if not os.access(path, os.R_OK | os.X_OK):

@@ -13,7 +13,8 @@ import tempfile
 import threading
 
 from ..messages import InvalidInput, _
-from ..system.private_files import cannot_write, make_private_folder, write_private_file
+from ..system.access import cannot_write
+from ..system.private_files import lock, make_private_folder, write_private_file
 
 LARGEST_IMAGE = 20 * 1024 * 1024
 _MOST_IMAGES = 50
@@ -74,7 +75,12 @@ class Images:
 
 def sweep() -> None:
     """Remove the pictures of servers that have gone without removing them, as a killed one does."""
-    for entry in os.scandir(tempfile.gettempdir()):
+    try:
+        entries = list(os.scandir(tempfile.gettempdir()))
+    except OSError:
+        # Where nothing can be kept (every such disk is full, or read only), nothing was.
+        return
+    for entry in entries:
         if not _NAME.fullmatch(entry.name):
             continue
         try:
@@ -97,7 +103,7 @@ def _locked_folder() -> tuple[str, int]:
     """Make a folder that has its lock before it has the name by which it is swept."""
     made = tempfile.mkdtemp(prefix=f".{_PREFIX}")
     descriptor = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    lock(descriptor, fcntl.LOCK_EX)
     folder = os.path.join(os.path.dirname(made), os.path.basename(made)[1:])
     os.rename(made, folder)
     return folder, descriptor

@@ -16,6 +16,7 @@ from ...imports import plan as planning, sources
 from ...install import aliases as shell_aliases, rc_files
 from ...launch import checking
 from ...messages import InvalidInput, _
+from ...system import access
 from .. import scopes
 from ..api import body, json_bytes, note, ok, parts, refuse_browser, require_scope, require_step_up
 
@@ -38,11 +39,10 @@ class AccountList:
 
     def text(self) -> bytes:
         """Return the list as it is now."""
-        try:
+        file = (0, 0)
+        if access.exists(storage.database_path()):
             status = os.stat(storage.database_path())
-            file: tuple[int, int] = (status.st_dev, status.st_ino)
-        except FileNotFoundError:
-            file = (0, 0)
+            file = (status.st_dev, status.st_ino)
         # Taken before the rows are read: what changes in between is found at the next look.
         mark = (storage.database_path(), file, db.change_mark())
         now = _now_ms()
@@ -277,7 +277,8 @@ def install_aliases() -> Response:
 def _accounts_changed() -> None:
     """Let installed aliases and open pages follow."""
     parts().live.accounts_changed()
-    shell_aliases.rewrite_aliases(db.account_names())
+    with storage.noting():
+        shell_aliases.rewrite_aliases(db.account_names())
 
 
 def _refuse_foreign_fields(values: dict[str, Any], auth_type: str) -> None:

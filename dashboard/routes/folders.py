@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from ...accounts import sessions
 from ...messages import InvalidInput, NotFound, _, printable
+from ...system.folders import expanded_or_same
 from ..api import body, image_body, ok, parts
 
 blueprint = Blueprint("folders", __name__, url_prefix="/api")
@@ -62,7 +63,7 @@ def keep_image(terminal_id: str) -> tuple[Response, int]:
 
 def absolute(text: str) -> str:
     """Return the normal form of an absolute path, or one from ~. Raises InvalidInput."""
-    path = os.path.expanduser(text) if text.startswith("~") else text
+    path = expanded_or_same(text, os.environ)
     if "\0" in path or len(path) > 4096 or not os.path.isabs(path):
         raise InvalidInput(_("{path} is not an absolute path", path=printable(text[:100])), field="path")
     return os.path.normpath(path)

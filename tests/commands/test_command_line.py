@@ -344,7 +344,7 @@ def test_output_is_product_and_talk_goes_beside_it(cli: Cli, work: str) -> None:
 
 def test_an_export_is_private_however_open_the_umask(cli: Cli, work: str, tmp_path: Path) -> None:
     target = tmp_path / "accounts.json"
-    target.write_text("old")
+    target.write_text("[]")
     target.chmod(0o644)
     before = os.umask(0)
     try:
