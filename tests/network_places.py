@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 
 class Company(NamedTuple):
-    """A certificate authority that nobody knows, and what it signed: localhost and a name in its own network."""
+    """An authority that nobody knows, what it signed (localhost and a name in its own network), and another one."""
 
     authority: Path
     certificate: Path
     key: Path
+    other: Path
 
     def server_context(self) -> ssl.SSLContext:
         """Return what a server of the company shows."""
@@ -31,16 +32,18 @@ class Company(NamedTuple):
         return context
 
 
-def found_company(folder: Path, *options: str, names: str = "DNS:localhost,IP:127.0.0.1,DNS:tokens.example") -> Company:
-    """Make the authority by hand, as companies do, without what the newest rules want; `options` are the leaf's."""
-    company = Company(folder / "authority.pem", folder / "server.pem", folder / "server.key")
+def found_company(folder: Path, names: str = "DNS:localhost,IP:127.0.0.1,DNS:tokens.example") -> Company:
+    """Make the authority by hand, as companies do, without what the newest rules want; `names` are the server's."""
+    company = Company(folder / "authority.pem", folder / "server.pem", folder / "server.key", folder / "other.pem")
     key = folder / "authority.key"
     new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     whose = ["-subj", "/CN=Example Company Root", "-keyout", str(key), "-out", str(company.authority)]
     _run(*new, *whose, "-addext", "basicConstraints=CA:TRUE", "-days", "2")
+    unrelated = ["-subj", "/CN=Another Root", "-keyout", str(folder / "other.key"), "-out", str(company.other)]
+    _run(*new, *unrelated, "-days", "2")
     whose = ["-subj", "/CN=localhost", "-keyout", str(company.key), "-out", str(company.certificate)]
     signed = ["-CA", str(company.authority), "-CAkey", str(key), "-addext", "basicConstraints=CA:FALSE"]
-    _run(*new, *whose, *signed, "-addext", f"subjectAltName={names}", *(options or ("-days", "2")))
+    _run(*new, *whose, *signed, "-addext", f"subjectAltName={names}", "-days", "2")
     return company
 
 
