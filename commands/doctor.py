@@ -328,12 +328,17 @@ def _aliases() -> Iterator[Check]:
         yield Check("aliases", "warn", message, "claude-accounts install")
         return
     current = shell_aliases.aliases_are_current(db.account_names())
-    if current is None or not rc_files.is_installed(os.environ):
+    if current is None:
         yield Check("aliases", "warn", _("not installed"), "claude-accounts install")
-    elif not current:
+        return
+    if os.environ.get(rc_files.CONTAINER_VARIABLE):
+        return  # the shells are another machine's
+    if not current or rc_files.plan_install(os.environ):
         yield Check("aliases", "warn", _("out of date"), "claude-accounts install")
     else:
         yield Check("aliases", "ok", _("installed and current"))
+    for standing in rc_files.standings(os.environ):
+        yield Check("aliases", "ok" if standing.works() else "warn", standing.told(), standing.remedy())
 
 
 def _status_line() -> Iterator[Check]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .. import db
-from ..install import aliases as shell_aliases, rc_files, status_line
-from ..messages import InvalidInput, _, printable, say
+from .. import db, own_python
+from ..install import aliases as shell_aliases, rc_files, shells, status_line
+from ..messages import InvalidInput, StorageFailed, _, printable, say, warn
+from ..system.folders import data_folder, home_folder
 from .console import add_command, require_yes
 
 if TYPE_CHECKING:
@@ -65,25 +67,50 @@ def print_aliases(arguments: argparse.Namespace) -> None:
     sys.stdout.buffer.write(os.fsencode(shell_aliases.alias_script(db.account_names(), arguments.shell)))
 
 
-def install(arguments: argparse.Namespace) -> None:
-    """Write the alias files and put one line into the files of the user's shells."""
+def install(arguments: argparse.Namespace) -> int:
+    """Write the alias files and put one line into the shells' files; return 1 when one of those cannot be written."""
     if arguments.statusline:
         _install_status_line(arguments)
-        return
+        return 0
+    changes = rc_files.plan_install(os.environ)
+    names = db.account_names()
     if arguments.dry_run:
-        _show(rc_files.plan_install(os.environ))
-        return
-    changes = rc_files.install(db.account_names(), os.environ)
+        for path in shell_aliases.outdated_files(names):
+            print(_("{path} would be written", path=printable(path)))
+        _show(changes, quiet=bool(shell_aliases.outdated_files(names)))
+        return 0
+    blocked = _blocked(changes)
+    shell_aliases.write_aliases(names)
+    changes = [change for change in changes if change.path not in [path for path, _reason in blocked]]
+    rc_files.apply(changes)
     say(_("✓ Aliases: {path}", path=printable(shell_aliases.alias_path("bash"))))
     for change in changes:
         say(_("✓ Line added to {path}", path=printable(change.path)))
-    if not changes and rc_files.is_installed(os.environ):
-        say(_("  Your shells read them already."))
-    elif not changes:
-        line = printable(os.fsdecode(rc_files.posix_line()))
-        say(_("  No start-up file of a shell was found; add this to yours: {line}", line=line))
-    kind = "fish" if os.path.basename(os.environ.get("SHELL", "")) == "fish" else "bash"
+    for _path, reason in blocked:
+        warn(reason.message)
+    _tell_standings()
+    kind = "fish" if shells.login_shell(os.environ) == "fish" else "bash"
     say(_("  Use them now: source {path}", path=printable(shell_aliases.alias_path(kind))))
+    return 1 if blocked else 0
+
+
+def _blocked(changes: list[rc_files.Change]) -> list[tuple[str, StorageFailed]]:
+    """Return the files that cannot be written: dotfiles that something else makes, often."""
+    found = []
+    for change in changes:
+        try:
+            rc_files.check(change.path)
+        except StorageFailed as error:
+            found.append((change.path, error))
+    return found
+
+
+def _tell_standings() -> None:
+    """Say of each of the user's shells whether a new one has the aliases, and what is missing where."""
+    for standing in rc_files.standings(os.environ):
+        say(("✓ " if standing.works() else "! ") + standing.told())
+        if standing.remedy():
+            say("  " + standing.remedy())
 
 
 def _install_status_line(arguments: argparse.Namespace) -> None:
@@ -114,6 +141,25 @@ def uninstall(arguments: argparse.Namespace) -> None:
         say(_("✓ Removed from {path}", path=printable(change.path)))
     if not changes:
         say(_("  There was nothing installed."))
+    _tell_what_stays()
+
+
+def _tell_what_stays() -> None:
+    """Say what an uninstall leaves, where it is and how it goes."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(home_folder(), ".cache")
+    libraries = os.path.join(cache, "claude-accounts")
+    if os.path.exists(data_folder()):
+        path = shlex.quote(printable(data_folder()))
+        say(_("  Accounts, key and logins stay; to delete them for good: rm -r {path}", path=path))
+    if os.path.exists(libraries):
+        path = shlex.quote(printable(libraries))
+        say(_("  The browser libraries stay: rm -r {path}", path=path))
+    if os.path.exists(os.path.join(own_python.HERE, "start.sh")):
+        path = shlex.quote(printable(own_python.HERE))
+        say(_("  The program stays: rm -r {path} (its image: docker compose down --rmi local there)", path=path))
+    else:
+        say(_("  The program stays: uv tool uninstall claude-accounts, or pipx uninstall claude-accounts"))
+    say(_("  Claude Code and its folder ~/.claude are as they were."))
 
 
 def print_completion(arguments: argparse.Namespace) -> None:
@@ -137,8 +183,8 @@ def complete(arguments: argparse.Namespace) -> None:
         print(candidate)
 
 
-def _show(changes: list[rc_files.Change]) -> None:
+def _show(changes: list[rc_files.Change], *, quiet: bool = False) -> None:
     for change in changes:
         print(change.describe())
-    if not changes:
+    if not changes and not quiet:
         say(_("nothing would change"))

@@ -69,6 +69,20 @@ def write_aliases(names: list[str]) -> None:
         write_private_file(alias_path(shell), os.fsencode(alias_script(names, shell)))
 
 
+def outdated_files(names: list[str]) -> list[str]:
+    """Return which alias files an install would write: those that are missing or say something else."""
+    found = []
+    for shell in ("bash", "fish"):
+        try:
+            with open(alias_path(shell), "rb") as file:
+                if file.read() == os.fsencode(alias_script(names, shell)):
+                    continue
+        except FileNotFoundError:
+            pass
+        found.append(alias_path(shell))
+    return found
+
+
 def rewrite_aliases(names: list[str]) -> None:
     """Bring installed alias files up to date; nothing is written where they are, or where none is installed.
 

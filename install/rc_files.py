@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..messages import AccountsError, StorageFailed, _, printable
-from ..system import programs
 from ..system.access import cannot_write, read_plain_file
 from ..system.folders import home_folder
 from ..system.private_files import write_private_file
-from . import aliases as shell_aliases
+from . import aliases as shell_aliases, shells
 
 # Set where the user's shell files are out of reach: the image sets it.
 CONTAINER_VARIABLE = "CLAUDE_ACCOUNTS_IN_CONTAINER"
@@ -56,12 +55,10 @@ def plan_install(environ: Mapping[str, str]) -> list[Change]:
             _("a container cannot change the shell files of the machine it runs on"),
             _("on that machine itself: ./start.sh install"),
         )
-    changes = []
-    for path, create in _posix_files(environ):
-        changes.append(_with_line(path, posix_line(), create=create))
-    fish = _fish_file(environ)
-    has_fish = programs.find("fish", environ) is not None or os.path.isdir(os.path.dirname(os.path.dirname(fish)))
-    changes.append(_with_line(fish, _fish_line(), create=has_fish))
+    own = shells.login_shell(environ)
+    changes = [*_bash_changes(environ, own), _changed(_zsh_file(environ), "zsh", environ, create=own == "zsh")]
+    uses_fish = own == "fish" or os.path.isdir(shells.fish_folder(environ))
+    changes.append(_with_line(_fish_file(environ), _fish_line(), create=uses_fish))
     return [change for change in changes if change.after != change.before]
 
 
@@ -83,16 +80,22 @@ def install(names: list[str], environ: Mapping[str, str]) -> list[Change]:
     """Write the alias files of these names, let the user's shells read them, and return what was changed for that."""
     changes = plan_install(environ)
     for change in changes:
-        _check(change.path)
+        check(change.path)
     shell_aliases.write_aliases(names)
     apply(changes)
     return changes
 
 
+def standings(environ: Mapping[str, str]) -> list[shells.Standing]:
+    """Ask a new shell of each kind that the user has, and return how they stand."""
+    lines = {"fish": _fish_line()}
+    return [shells.standing(kind, environ, os.fsdecode(lines.get(kind, posix_line()))) for kind in shells.used(environ)]
+
+
 def apply(changes: list[Change]) -> None:
     """Make the changes, after a look whether all of them can be made. Raises StorageFailed."""
     for change in changes:
-        _check(change.path)
+        check(change.path)
     for change in changes:
         try:
             if change.after is None:
@@ -105,36 +108,50 @@ def apply(changes: list[Change]) -> None:
         write_private_file(change.path, change.after, mode=mode)
 
 
-def is_installed(environ: Mapping[str, str]) -> bool:
-    """Tell whether any of the user's shells reads the alias file."""
-    return any(_MARK in (_read(path) or b"") for path in _all_files(environ))
+def _bash_changes(environ: Mapping[str, str], own: str) -> list[Change]:
+    """Return the changes of bash's files: a login shell reads another one, which often but not always leads to .bashrc.
 
-
-def _posix_files(environ: Mapping[str, str]) -> list[tuple[str, bool]]:
-    """Return the files that bash and zsh read at their start, and whether to create it: only the login shell's own."""
+    What belongs to bash alone is changed wherever it is there, .profile only for who signs in with bash.
+    """
     home = home_folder()
-    login_shell = os.path.basename(environ.get("SHELL", ""))
-    files = [(os.path.join(home, ".bashrc"), login_shell == "bash")]
-    profile = os.path.join(home, ".bash_profile")
-    content = _read(profile)
-    if content is not None and b"bashrc" not in content:
-        # A login shell reads only this one, as every terminal of macOS is.
-        files.append((profile, False))
-    folder = environ.get("ZDOTDIR") or home
-    return [*files, (os.path.join(folder, ".zshrc"), login_shell == "zsh")]
+    rc, login = os.path.join(home, ".bashrc"), shells.bash_login_file()
+    changes = [_changed(rc, "bash", environ, create=own == "bash")]
+    has_line = [path for path in _bash_files() if path != rc and _MARK in (_read(path) or b"")]
+    wanted = own == "bash" or os.path.basename(login) != ".profile"
+    leads = changes[0].after is not None and shells.leads_to_bashrc(login)
+    if wanted and not leads and login not in has_line:
+        changes.append(_changed(login, "bash", environ, create=own == "bash", login=True))
+    return changes + [_with_line(path, posix_line(), create=False) for path in has_line]
+
+
+def _changed(path: str, kind: str, environ: Mapping[str, str], *, create: bool, login: bool = False) -> Change:
+    """Return the file with our line, or as it is where a new shell of this kind has the aliases without it."""
+    change = _with_line(path, posix_line(), create=create)
+    before = change.before or b""
+    if change.after == change.before or _MARK in before or not os.path.exists(shell_aliases.alias_path("bash")):
+        return change
+    return Change(path, change.before, change.before) if shells.asked(kind, environ, login=login) else change
+
+
+def _bash_files() -> list[str]:
+    home = home_folder()
+    return [os.path.join(home, name) for name in (".bashrc", ".bash_profile", ".bash_login", ".profile")]
+
+
+def _zsh_file(environ: Mapping[str, str]) -> str:
+    return os.path.join(shells.zsh_folder(environ), ".zshrc")
 
 
 def _all_files(environ: Mapping[str, str]) -> list[str]:
     """Return every file that may hold our line, also those that would get none today."""
     home = home_folder()
-    names = (".bashrc", ".bash_profile", ".zshrc")
-    files = [os.path.join(home, name) for name in names] + [path for path, _create in _posix_files(environ)]
-    return [*dict.fromkeys(files), _fish_file(environ)]
+    zsh = [os.path.join(folder, ".zshrc") for folder in (home, environ.get("ZDOTDIR") or home)]
+    fish = os.path.join(home, ".config", "fish", "conf.d", "claude-accounts.fish")
+    return [*dict.fromkeys([*_bash_files(), *zsh, _zsh_file(environ), fish, _fish_file(environ)])]
 
 
 def _fish_file(environ: Mapping[str, str]) -> str:
-    folder = environ.get("XDG_CONFIG_HOME") or os.path.join(home_folder(), ".config")
-    return os.path.join(folder, "fish", "conf.d", "claude-accounts.fish")
+    return os.path.join(shells.fish_folder(environ), "conf.d", "claude-accounts.fish")
 
 
 def posix_line() -> bytes:
@@ -177,10 +194,13 @@ def _without_line(content: bytes) -> bytes | None:
 
 
 def _read(path: str) -> bytes | None:
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        # A link to a device, say; it is refused where it would be written.
+        return b""
     return read_plain_file(path, _LARGEST_FILE)
 
 
-def _check(path: str) -> None:
+def check(path: str) -> None:
     """Raise StorageFailed unless the file (a link's target) and its folder can be written."""
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):

@@ -85,8 +85,11 @@ def run(
     stdin: bytes | None = None,
     seconds: float | None = None,
     cwd: str | None = None,
+    own_session: bool = False,
 ) -> tuple[int, bytes]:
     """Run a program quietly to its end, in `cwd`; return its exit code and standard output, (-1, b"") after `seconds`.
+
+    In a session of its own it has no terminal that it could ask on or take over.
 
     What it has started is ended with it after that time; otherwise what it leaves running is not waited for. Raises
     AccountsError when it cannot be started (in another folder: exit code 126 or 127).
@@ -96,7 +99,7 @@ def run(
     back, out = os.pipe()
     with open(ours, "wb", 0) as writer, open(back, "rb", 0) as reader:
         try:
-            child = _spawn(_within(argv, cwd), environ, stdin=theirs, stdout=out)
+            child = _spawn(_within(argv, cwd), environ, stdin=theirs, stdout=out, own_session=own_session)
         finally:
             os.close(theirs)
             os.close(out)
@@ -159,7 +162,7 @@ def _within(argv: list[str], cwd: str | None) -> list[str]:
     return [_SHELL, "-c", 'cd -- "$1" && shift && exec "$@"', "sh", cwd or os.sep, *argv]
 
 
-def _spawn(argv: list[str], environ: Mapping[str, str], *, stdin: int, stdout: int) -> int:
+def _spawn(argv: list[str], environ: Mapping[str, str], *, stdin: int, stdout: int, own_session: bool) -> int:
     """Start a program in a process group of its own and return its id. Raises AccountsError."""
     from signal import SIGPIPE, SIGXFSZ  # as above
 
@@ -172,7 +175,10 @@ def _spawn(argv: list[str], environ: Mapping[str, str], *, stdin: int, stdout: i
     ]
 
     def start(program: str, argv: list[str]) -> int:
-        return os.posix_spawn(program, argv, handed_on(environ), file_actions=actions, setpgroup=0, setsigdef=reset)
+        environment = handed_on(environ)
+        if own_session:
+            return os.posix_spawn(program, argv, environment, file_actions=actions, setsid=True, setsigdef=reset)
+        return os.posix_spawn(program, argv, environment, file_actions=actions, setpgroup=0, setsigdef=reset)
 
     try:
         try:

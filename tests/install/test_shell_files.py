@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Cli, write_program
+from conftest import PROJECT, Cli, write_program
+from test_prompts import person
 from warm import DEADLINE
 
 from claude_accounts import db
-from claude_accounts.install import aliases as shell_aliases, rc_files
+from claude_accounts.install import aliases as shell_aliases, rc_files, shells
 
 KEY = "sk-ant-api03-" + "k" * 60
 GONE = ["/nowhere/venv/bin/python", "-Es", "/nowhere/cli.py"]
@@ -93,3 +96,180 @@ def test_another_shell_that_reads_the_same_files_is_not_stopped(
     assert rc_files.posix_line() in (home / ".bashrc").read_bytes()
     cli("uninstall")
     assert (home / ".bashrc").read_text() == "echo mine\n"
+
+
+STOCK = 'if [ -n "$BASH_VERSION" ]; then\n    if [ -f "$HOME/.bashrc" ]; then\n\t. "$HOME/.bashrc"\n    fi\nfi\n'
+BASH_FORMS: dict[str, dict[str, str]] = {
+    "nothing at all": {},
+    "a profile without bashrc": {".profile": "export A=1\n"},
+    "bash_login": {".bash_login": "A=1", ".profile": STOCK},
+    "a comment": {".bash_profile": "# see ~/.bashrc; . ~/.bashrc\nA=1 # . ~/.bashrc\n", ".bashrc": "A=2\n"},
+    "the system's own": {".bash_profile": ". /etc/bashrc 2>/dev/null\n"},
+    "carriage returns": {".bash_profile": "A=1\r\n", ".bashrc": "alias ll='ls'\r\n"},
+    "stock": {".profile": STOCK, ".bashrc": "A=1\n"},
+    "by another one": {".bash_profile": '[ -r ~/.profile ] && source "${HOME}"/.profile\n', ".profile": STOCK},
+    "in a branch not taken": {".bash_profile": "if false; then . ~/.bashrc; fi\n"},
+}
+KNOWS = "command -v _claude_accounts_forget >/dev/null && echo knows"
+
+
+def _files(home: Path) -> dict[str, bytes]:
+    ours = (".local", ".cache", ".claude-accounts")
+    return {
+        str(path.relative_to(home)): path.read_bytes()
+        for path in home.rglob("*")
+        if path.is_file() and path.relative_to(home).parts[0] not in ours
+    }
+
+
+def _dry_run_and_install(cli: Cli, home: Path, **environ: str) -> str:
+    """Install, check that the dry run said so exactly, and return what the install said."""
+    before = _files(home)
+    said = cli("install", "--dry-run", env=environ).stdout
+    assert _files(home) == before and not (home / ".claude-accounts").exists()
+    named = set(re.findall(r"^\+\+\+ (\S+)$|^(\S+) would be written$", said, re.MULTILINE))
+    finished = cli("install", env=environ)
+    assert finished.returncode == 0, finished
+    after = _files(home)
+    written = {str(home / name) for name in after if after[name] != before.get(name)}
+    written |= {str(path) for path in (home / ".claude-accounts").glob("aliases.*")}
+    assert {first or second for first, second in named} == written
+    assert "nothing would change" in cli("install", "--dry-run", env=environ).stderr
+    return finished.stderr
+
+
+@pytest.mark.parametrize("form", BASH_FORMS)
+def test_a_new_bash_has_the_aliases_however_its_files_are_kept(form: str, home: Path, cli: Cli) -> None:
+    for name, content in BASH_FORMS[form].items():
+        (home / name).write_bytes(content.encode())
+    before = _files(home)
+    said = _dry_run_and_install(cli, home, SHELL="/bin/bash")
+    reached = [_shell(["bash", *way, "-i", "-c"], KNOWS, home).stdout.endswith("knows\n") for way in ([], ["-l"])]
+    if form == "in a branch not taken":
+        # Words cannot tell; the shell itself did, and what is missing is named.
+        assert reached == [True, False] and "not in login shells" in said
+        assert f"add this line to {home}/.bash_profile: {rc_files.posix_line().decode()}" in said
+        with (home / ".bash_profile").open("ab") as file:
+            file.write(rc_files.posix_line() + b"\n")
+        assert "✓ bash: works in new shells" in cli("install", env={"SHELL": "/bin/bash"}).stderr
+        return
+    assert reached == [True, True] and "✓ bash: works in new shells" in said, said
+    if form in ("stock", "by another one"):
+        assert (home / ".profile").read_text() == STOCK, "what reads .bashrc already stays as it is"
+    cli("uninstall", env={"SHELL": "/bin/bash"})
+    assert _files(home) == before
+
+
+def test_zsh_is_asked_for_its_folder(home: Path, cli: Cli) -> None:
+    """.zshenv names it, and tells nobody else."""
+    (home / ".zshenv").write_text("echo hello\nZDOTDIR=$HOME/in/zsh\n")
+    (home / "in" / "zsh").mkdir(parents=True)
+    said = _dry_run_and_install(cli, home, SHELL=shutil.which("zsh") or "")
+    assert "✓ zsh: works in new shells" in said and not (home / ".zshrc").exists()
+    assert rc_files.posix_line() in (home / "in" / "zsh" / ".zshrc").read_bytes()
+    checks = json.loads(cli("doctor", "--json", env={"SHELL": "/bin/zsh"}).stdout)["checks"]
+    assert "zsh: works in new shells" in [check["message"] for check in checks]
+    # A line where zsh does not look is no installation.
+    (home / ".zshenv").write_text("ZDOTDIR=$HOME/elsewhere\n")
+    checks = json.loads(cli("doctor", "--json", env={"SHELL": "/bin/zsh"}).stdout)["checks"]
+    assert [check["message"] for check in checks if check["name"] == "aliases"][0] == "out of date"
+    (home / ".zshenv").write_text("echo hello\nZDOTDIR=$HOME/in/zsh\n")
+    cli("uninstall")
+    assert set(_files(home)) == {".zshenv"}
+
+
+def test_fish_gets_its_file_only_where_fish_is_used(home: Path, cli: Cli) -> None:
+    (home / ".bashrc").write_text("")
+    _dry_run_and_install(cli, home, SHELL="/bin/bash")
+    assert shutil.which("fish") and not (home / ".config").exists()
+    (home / ".config" / "fish").mkdir(parents=True)
+    assert "✓ fish: works in new shells" in cli("install", env={"SHELL": "/bin/bash"}).stderr
+    shutil.rmtree(home / ".config")
+    chosen = {"SHELL": "/usr/bin/fish", "XDG_CONFIG_HOME": str(home / "settings")}
+    assert "✓ fish: works in new shells" in cli("install", env=chosen).stderr
+    assert not (home / ".config").exists()
+
+
+@pytest.mark.parametrize("kind", ["ksh93", "mksh", "yash", "dash", "busybox", "nu", "tcsh"])
+def test_each_shell_is_judged_by_itself(kind: str, home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other shells that work, and before and after the line that it says is added where it says."""
+    path = shutil.which(kind)
+    if kind == "nu" and path is None:
+        pytest.skip("no nushell here")
+    (home / ".config" / "fish").mkdir(parents=True)
+    monkeypatch.delenv("ENV", raising=False)
+    environ = {"SHELL": path or "/bin/tcsh"}
+    if kind in ("dash", "busybox"):
+        environ["ENV"] = str(home / "my rc")
+    cli("install", env=environ)
+    for said in (cli("install", env=environ).stderr, cli("doctor", env=environ).stdout):
+        assert "fish: works in new shells" in said, said
+        if kind == "tcsh":
+            assert "tcsh: there are no aliases for this shell; what it starts: " in said
+            continue
+        name = {"ksh93": "ksh", "busybox": "ash"}.get(kind, kind)
+        assert f"{name}: does not work in new shells" in said
+        missing = re.search(r"add this line to (.+?): (alias .+)$", said, re.MULTILINE)
+        assert missing, said
+    if kind != "tcsh":
+        Path(missing[1]).parent.mkdir(parents=True, exist_ok=True)  # type: ignore[index]
+        Path(missing[1]).write_text(missing[2] + "\n")  # type: ignore[index]
+        assert f"✓ {name}: works in new shells" in cli("install", env=environ).stderr
+
+
+@pytest.mark.parametrize(
+    ("rc", "answer"),
+    [
+        (b"echo hello; printf '<%s>' \"$PS1\"\n", True),
+        (b"read -p 'Update? [y/N] ' answer\n", True),
+        (b"# caf\xe9 \xff\nalias a='b'\r\n", True),
+        (b"case $- in *i*) ;; *) return ;; esac\n", True),
+        (b'[ -n "$TMUX" ] || exec cat\n', True),
+        (b"set -eu\nfalse || :\n", True),
+        (b"return\n", False),
+        (b"[ -t 0 ] || exec cat\n", None),
+        (b"exit 3\n", None),
+        (b"sleep 1000\n", None),
+    ],
+)
+def test_what_stands_in_a_start_file_above_our_line(
+    rc: bytes, answer: bool | None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if b"sleep" in rc:
+        monkeypatch.setattr(shells, "SECONDS", 0.2)
+    (home / ".bashrc").write_bytes(rc)
+    environ = os.environ | {"SHELL": shutil.which("bash") or ""}
+    rc_files.install([], environ)
+    (found,) = rc_files.standings(environ)
+    assert found.interactive is answer and found.works() is bool(answer)
+    assert bool(found.remedy()) is (answer is not True)
+    assert ("no answer" in found.told()) == (answer is None)
+
+
+def test_a_shell_that_is_asked_has_no_terminal(home: Path) -> None:
+    (home / ".bashrc").write_text(
+        f"if : 2>/dev/null </dev/tty; then touch {home}/had-one; fi; touch {home}/was-asked\n"
+    )
+    with person("install") as somebody:
+        assert somebody.waits() == 0, somebody.seen
+    assert (home / "was-asked").exists() and not (home / "had-one").exists()
+
+
+def test_a_start_file_that_something_else_makes_holds_up_no_other_shell(home: Path, cli: Cli) -> None:
+    """As of home-manager: a link to what nobody can write."""
+    (home / ".bashrc").symlink_to("/dev/null")
+    (home / ".zshrc").write_text("")
+    finished = cli("install", env={"SHELL": "/bin/zsh"})
+    assert finished.returncode == 1 and "cannot write" in finished.stderr and ".bashrc" in finished.stderr
+    assert "✓ zsh: works in new shells" in finished.stderr
+    assert os.readlink(home / ".bashrc") == "/dev/null"
+
+
+def test_an_uninstall_says_what_stays_and_where(home: Path, cli: Cli) -> None:
+    db.add_account("work", db.API_KEY, api_key=KEY)
+    (home / ".cache" / "claude-accounts").mkdir(parents=True)
+    said = cli("uninstall").stderr
+    for place in (home / ".claude-accounts", home / ".cache" / "claude-accounts", PROJECT):
+        assert f"rm -r {place}" in said
+    assert (home / ".claude-accounts" / "accounts.db").exists() and "~/.claude are as they were" in said
+    assert "rm -r" not in cli("uninstall", "--dry-run").stderr
