@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from ..messages import AccountsError, _, printable
@@ -26,12 +27,11 @@ _OWN_FILE = {"ksh": ".kshrc", "mksh": ".mkshrc", "yash": ".yashrc"}
 _LOGIN_FILES = (".bash_profile", ".bash_login", ".profile")
 # A shell that starts tmux or asks for an update at its start does not do so then.
 _ASKED = {"TERM": "dumb", "TMUX": "asked", "STY": "asked", "ZELLIJ": "0", "DISABLE_AUTO_UPDATE": "true"}
-_YES, _NO = b"<claude-accounts:yes>", b"<claude-accounts:no>"
-_POSIX_QUESTION = (
-    f"if command -v %s >/dev/null 2>&1; then printf '\\n{_YES.decode()}\\n'; else printf '\\n{_NO.decode()}\\n'; fi"
-)
-_FISH_QUESTION = f"functions -q _claude_accounts_forget; and echo '{_YES.decode()}'; or echo '{_NO.decode()}'"
-_NU_QUESTION = f"if (which claude-accounts | is-empty) {{ print '{_NO.decode()}' }} else {{ print '{_YES.decode()}' }}"
+_MARK = b"<claude-accounts:"
+_YES, _NO = "<claude-accounts:yes>", "<claude-accounts:no>"
+_POSIX_QUESTION = f"if command -v %s >/dev/null 2>&1; then printf '\\n{_YES}\\n'; else printf '\\n{_NO}\\n'; fi"
+_FISH_QUESTION = f"functions -q _claude_accounts_forget; and echo '{_YES}'; or echo '{_NO}'"
+_NU_QUESTION = f"if (which claude-accounts | is-empty) {{ print '{_NO}' }} else {{ print '{_YES}' }}"
 
 
 class Standing(NamedTuple):
@@ -114,10 +114,9 @@ def zsh_folder(environ: Mapping[str, str]) -> str:
         return fallback
     # Not interactive, it reads the files that come before .zshrc.
     said = _ask([program, "-c", 'printf "\\n<claude-accounts:%s>\\n" "${ZDOTDIR-}"'], environ)
-    found = re.findall(rb"<claude-accounts:([^>\n]*)>", said or b"")
-    if not found:
+    folder = _marked(said)
+    if folder is None:
         return fallback
-    folder = os.fsdecode(found[-1])
     return folder if os.path.isabs(folder) else home
 
 
@@ -168,9 +167,7 @@ def asked(kind: str, environ: Mapping[str, str], *, login: bool) -> bool | None:
         name = "_claude_accounts_forget" if kind in shell_aliases.SHELLS else "claude-accounts"
         words = [program, "ash"] if os.path.basename(program) == "busybox" else [program]
         argv = [*words, *(["-l"] if login else []), "-i", "-c", _POSIX_QUESTION % name]
-    said = _ask(argv, environ) or b""
-    answers = re.findall(b"|".join((_YES, _NO)), said)
-    return answers[-1] == _YES if answers else None
+    return {"yes": True, "no": False}.get(_marked(_ask(argv, environ)) or "")
 
 
 def standing(kind: str, environ: Mapping[str, str], line: str) -> Standing:
@@ -197,11 +194,10 @@ def _place(kind: str, environ: Mapping[str, str], line: str) -> tuple[str, str]:
         return os.path.join(fish_folder(environ), "config.fish"), line
     if kind == "nu":
         program = _program("nu", environ)
-        said = _ask([program, "-c", 'print $"<claude-accounts:($nu.config-path)>"'], environ) if program else b""
-        found = re.findall(rb"<claude-accounts:([^>\n]*)>", said or b"")
+        said = _ask([program, "-c", 'print $"<claude-accounts:($nu.config-path)>"'], environ) if program else None
         default = os.path.join(_config_folder(environ), "nushell", "config.nu")
         words = " ".join(f"'{word}'" if re.search(r"[^\w./-]", word) else word for word in shell_aliases.launcher())
-        return os.fsdecode(found[-1]) if found else default, f"alias claude-accounts = ^{words}"
+        return _marked(said) or default, f"alias claude-accounts = ^{words}"
     named = environ.get("ENV", "")
     if named or kind in _OWN_FILE:
         named = named or os.path.join(home, _OWN_FILE[kind])
@@ -241,11 +237,20 @@ def _config_folder(environ: Mapping[str, str]) -> str:
 
 def _sourced(text: str, home: str) -> list[str]:
     """Return which files of the home folder a shell's text sources, by their names in there."""
-    places = "|".join(("~", r"\$HOME", r"\$\{HOME\}", re.escape(home)))
-    pattern = re.compile(rf"(?:^|[\s;&|({{])(?:\.|source)\s+(?:{places})/([^\s;&|)}}]+)")
     names = []
-    for line in text.splitlines():
-        if not line.lstrip().startswith("#"):
-            # What is behind a number sign is a comment; quotes part nothing that matters here.
-            names += pattern.findall(re.sub(r"\s#.*", "", line).replace('"', "").replace("'", ""))
+    # Quotes and what parts commands change nothing of the words that matter here.
+    for line in text.translate(str.maketrans(";&|()", " " * 5, "\"'")).splitlines():
+        for before, word in pairwise(line.split()):
+            if before.startswith("#"):
+                break
+            place = next((place for place in ("~/", "$HOME/", "${HOME}/", home + "/") if word.startswith(place)), None)
+            if before in (".", "source") and place:
+                names.append(word.removeprefix(place))
     return names
+
+
+def _marked(said: bytes | None) -> str | None:
+    """Return what a shell said between our marks, whatever it said beside it; None when it did not."""
+    _before, mark, rest = (said or b"").rpartition(_MARK)
+    answer, end, _after = rest.partition(b">")
+    return os.fsdecode(answer) if mark and end else None
