@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..accounts import journal
 from ..imports import plan as planning, reading, sources
 from ..imports.claude_folder import shown as shown_place
-from ..imports.plan import ADDED, IDENTITY, LEFT_OUT, SKIPPED, Plan
+from ..imports.plan import ADDED, LEFT_OUT, SKIPPED, Plan
 from ..messages import InvalidInput, Misuse, _, plural, printable, say, warn
 from .console import add_command, confirmed, keep_aliases_current, print_json
 from .tables import Column, coloured, table
@@ -164,7 +164,7 @@ def _list(found: list[sources.Source], plan: Plan) -> None:
             Column(_("NAME"), [row.name or row.called or "?" for row in plan.rows]),
             Column(_("TYPE"), list(map(_type, plan.rows))),
             Column(_("FROM"), list(map(_origin, plan.rows))),
-            Column(_("WHAT WILL HAPPEN"), list(map(what_will_happen, plan.rows))),
+            Column(_("WHAT WILL HAPPEN"), [row.told() for row in plan.rows]),
         ]
     )
     for number, row in enumerate(plan.rows):
@@ -182,17 +182,6 @@ def _origin(row: planning.Row) -> str:
     if row.tool == sources.OURS:
         return _("an export")
     return row.tool if row.called in ("", row.name) else f"{row.tool} ({row.called})"
-
-
-def what_will_happen(row: planning.Row) -> str:
-    """Return one sentence on what will become of an account."""
-    if row.will != ADDED:
-        return row.why
-    if row.brings == IDENTITY and row.tool != sources.OURS:
-        return _("will be added without a login: sign in afterwards")
-    if row.brings == planning.LOGIN and row.may_move:
-        return _("will be added with its login, which {tool} must drop", tool=row.tool)
-    return _("will be added")
 
 
 def _tell(plan: Plan, done: planning.Done) -> None:

@@ -98,6 +98,7 @@ PLAN = _whole(
                     "field": TEXT,
                     "may_move": FLAG,
                     "folders": _NAMES,
+                    "told": TEXT,
                 }
             ),
         },

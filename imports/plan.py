@@ -13,7 +13,7 @@ from .. import db
 from ..accounts import bindings, entries
 from ..messages import InvalidInput, NotFound, _, printable
 from .found import Found, shown
-from .sources import Source
+from .sources import OURS, Source
 
 ADDED, SKIPPED, LEFT_OUT, REFUSED = "added", "skipped", "left_out", "refused"
 # What of an account comes.
@@ -38,6 +38,16 @@ class Row(NamedTuple):
     field: str = ""
     may_move: bool = False
     folders: tuple[str, ...] = ()
+
+    def told(self) -> str:
+        """Return one sentence on what will become of the account."""
+        if self.will != ADDED:
+            return self.why
+        if self.brings == IDENTITY and self.tool != OURS:
+            return _("will be added without a login: sign in afterwards")
+        if self.brings == LOGIN and self.may_move:
+            return _("will be added with its login, which {tool} must drop", tool=self.tool)
+        return _("will be added")
 
 
 class Plan(NamedTuple):
@@ -245,7 +255,7 @@ def _text(value: object) -> str:
 
 def as_json(plan: Plan) -> dict[str, Any]:
     """Return what the API and `--json` tell of a plan: no secret."""
-    rows = [row._asdict() | {"folders": list(row.folders)} for row in plan.rows]
+    rows = [row._asdict() | {"folders": list(row.folders), "told": row.told()} for row in plan.rows]
     refusal = plan.refusal.message if plan.refusal else ""
     return {"accounts": rows, "refusal": refusal} | {
         will: plan.count(will) for will in (ADDED, SKIPPED, LEFT_OUT, REFUSED)

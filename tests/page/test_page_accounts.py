@@ -360,21 +360,34 @@ def test_export_then_import_into_an_empty_dashboard(page: Page, tmp_path: Path) 
     expect(card(page, "perso").locator("code")).to_have_text(re.compile(re.escape(KEY[-6:]) + "$"))
 
 
-def test_import_previews_what_will_happen_and_refuses_foreign_files(page: Page) -> None:
+def test_import_previews_what_the_server_says_and_takes_a_credentials_file(page: Page, visitor: Visitor) -> None:
+    visitor.expect(REFUSED)
     menu(page, "import")
     dialog = page.locator("dialog[data-name=import]")
-    entries = [{"name": "perso", "auth_type": "api_key"}, {"name": "<img src=x>", "auth_type": "api_key"}]
-    for content in (b"not json", b"{}", b"[]"):
-        page.set_input_files("#import-file", {"name": "x.json", "mimeType": "application/json", "buffer": content})
-        expect(dialog.get_by_role("alert")).to_be_visible()
-    page.set_input_files(
-        "#import-file", {"name": "x.json", "mimeType": "application/json", "buffer": json.dumps(entries).encode()}
-    )
+    confirm = dialog.locator("[data-name=confirm]")
+
+    def give(content: bytes) -> None:
+        page.set_input_files("#import-file", {"name": "x.json", "mimeType": "text/plain", "buffer": content})
+
+    for content, words in ((b"not json", "t is not JSON (line 1, column 1)"), (b"{}", "a JSON array of accounts")):
+        give(content)
+        expect(dialog.get_by_role("alert")).to_contain_text(words)
+    give(b"[]")
+    expect(dialog.get_by_role("status")).to_have_text("There is no account in this file")
+    good = {"auth_type": "api_key", "api_key": KEY}
+    give(json.dumps([good | {"name": "perso"}, good | {"name": "<img src=x>"}]).encode("utf-16"))
     expect(dialog.locator("tbody tr")).to_have_count(2)
-    expect(dialog.locator("tbody .wont")).to_have_count(1)
-    expect(dialog.locator("tbody .bad")).to_have_count(1)
-    expect(dialog.locator("[data-name=confirm]")).to_be_disabled()
+    expect(dialog.locator("tbody .wont")).to_have_text("there is already an account perso")
+    expect(dialog.locator("tbody .bad")).to_contain_text("is not an account name")
+    expect(confirm).to_be_disabled()
     expect(dialog.locator("img")).to_have_count(0)
+    tokens = {"accessToken": "sk-ant-oat01-" + "a" * 95, "refreshToken": "sk-ant-ort01-" + "r" * 95}
+    give(json.dumps({"claudeAiOauth": tokens | {"expiresAt": 4_000_000_000_000, "scopes": []}}).encode())
+    dialog.locator("[name=name]").fill("Client")
+    dialog.locator("[name=move_logins]").check()
+    expect(dialog.locator("tbody")).to_contain_text("will be added with its login")
+    confirm.click()
+    expect(card(page, "client").locator("code")).to_have_text(re.compile("a{6}$"))
 
 
 def test_aliases_are_shown_copied_downloaded_and_hold_no_key(page: Page) -> None:

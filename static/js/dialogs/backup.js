@@ -1,20 +1,23 @@
-/** Owns export and import: a warning before the one, a preview before the other. */
+/** Owns export and import: a warning before the one, the server's own dry run before the other. */
 
-import { request } from "../shared/api.js";
+import { Refused, request } from "../shared/api.js";
 import { dialog, openDialog } from "../shared/dialog.js";
 import { download, named } from "../shared/elements.js";
-import { clearError, onSubmit, showError } from "../shared/forms.js";
+import { clearError, onSubmit, showError, value } from "../shared/forms.js";
 import { t } from "../shared/messages.js";
-import { all, reload } from "../shared/store.js";
-import { say } from "../shared/toasts.js";
+import { reload } from "../shared/store.js";
+import { say, sentence } from "../shared/toasts.js";
 
-/** @typedef {{name: string, type: string, will: "added" | "skipped" | "refused"}} Foreseen */
+/**
+ * @typedef {{called: string, name: string, auth_type: string, will: "added" | "skipped" | "left_out" | "refused", told: string, hint: string, field: string, may_move: boolean}} Foreseen
+ * @typedef {{accounts: Foreseen[], refusal: string, added: number, skipped: number, left_out: number, refused: number}} Plan
+ */
 
-const NAME = /^[a-z0-9][a-z0-9-]{1,31}$/;
-const LIMIT = 8_000_000;
 const SHOWN_AT_MOST = 200;
-/** @type {unknown} */
-let entries = null;
+/** @type {Blob | null} */
+let chosen = null;
+// An answer that a newer question has overtaken is nobody's.
+let asked = 0;
 
 /** @param {string} name */
 const formOf = (name) => /** @type {HTMLFormElement} */ (dialog(name).querySelector("form"));
@@ -30,7 +33,7 @@ export function openExport() {
 export function openImport() {
   const form = formOf("import");
   form.reset();
-  show(null);
+  choose(undefined);
   openDialog("import");
 }
 
@@ -52,7 +55,7 @@ function wireImport() {
   const form = formOf("import");
   const drop = named(form, "drop");
   const input = /** @type {HTMLInputElement} */ (form.elements.namedItem("file"));
-  input.addEventListener("change", () => void read(input.files?.[0]));
+  input.addEventListener("change", () => choose(input.files?.[0]));
   drop.addEventListener("dragover", (event) => {
     event.preventDefault();
     drop.classList.add("over");
@@ -61,79 +64,86 @@ function wireImport() {
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    void read(event.dataTransfer?.files[0]);
+    choose(event.dataTransfer?.files[0]);
+  });
+  form.addEventListener("change", (event) => {
+    if (event.target !== input) void preview();
   });
   onSubmit(form, async () => {
-    if (!entries) return;
-    const { imported, skipped } = await request("POST", "/api/import", entries);
+    if (!chosen) return;
+    const { imported, skipped } = await request("POST", address(), chosen);
     await reload();
     dialog("import").close();
-    entries = null;
-    say(t("imported", { count: count(imported), skipped: count(skipped) }));
+    chosen = null;
+    say(t("imported", { count: imported, skipped }));
   });
 }
 
-/** @param {unknown} answer a list of names or their number */
-const count = (answer) => (Array.isArray(answer) ? answer.length : Number(answer) || 0);
+/** Return the route with what the reader has said besides the file. @param {boolean} [dryRun] */
+function address(dryRun = false) {
+  const form = formOf("import");
+  const said = new URLSearchParams();
+  if (dryRun) said.set("dry_run", "1");
+  if (value(form, "name")) said.set("name", value(form, "name"));
+  if (/** @type {HTMLInputElement} */ (form.elements.namedItem("move_logins")).checked) said.set("move_logins", "1");
+  return `/api/import?${said}`;
+}
 
 /** @param {File | undefined} file */
-async function read(file) {
+function choose(file) {
+  const form = formOf("import");
+  // The server reads it, whatever its encoding; what it is called here says nothing of what it is.
+  chosen = file ? new Blob([file], { type: "application/json" }) : null;
+  for (const name of ["name-field", "move-field"]) named(form, name).hidden = true;
   show(null);
-  if (!file) return;
+  void preview();
+}
+
+/** Ask the server what would happen, and show it. */
+async function preview() {
+  const form = formOf("import");
+  const mine = ++asked;
+  clearError(form);
+  // What is shown stays until it is known better: nothing moves under the pointer.
+  named(form, "confirm", HTMLButtonElement).disabled = true;
+  if (!chosen) return;
   try {
-    if (file.size > LIMIT) throw new SyntaxError("too large for an export");
-    const parsed = JSON.parse(await file.text());
-    if (!Array.isArray(parsed) || !parsed.length) throw new SyntaxError("no list of accounts");
-    show(parsed);
+    const answer = await request("POST", address(true), chosen);
+    if (mine === asked) show(answer.plan);
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    showError(formOf("import"), t("import_not_ours"));
+    if (mine !== asked) return;
+    show(null);
+    showError(form, sentence(error), error instanceof Refused ? error.hint : "", error instanceof Refused ? error.field : "");
   }
 }
 
-/** @param {unknown[] | null} list */
-function show(list) {
+/** @param {Plan | null} plan */
+function show(plan) {
   const form = formOf("import");
-  clearError(form);
-  const preview = named(form, "preview");
-  const body = /** @type {HTMLElement} */ (preview.querySelector("tbody"));
-  const foreseen = list ? foresee(list) : [];
-  /** @param {Foreseen["will"]} will */
-  const number = (will) => foreseen.filter((entry) => entry.will === will).length;
-  // One bad entry refuses the whole file, so the button stays shut.
-  const usable = number("added") > 0 && number("refused") === 0;
-  entries = usable ? list : null;
-  body.replaceChildren(...foreseen.slice(0, SHOWN_AT_MOST).map(line));
-  preview.hidden = !foreseen.length;
-  named(form, "confirm", HTMLButtonElement).disabled = !usable;
-  named(form, "summary").textContent = foreseen.length
-    ? t("import_summary", { added: number("added"), skipped: number("skipped"), refused: number("refused") })
+  const table = named(form, "preview");
+  const accounts = plan?.accounts ?? [];
+  /** @type {HTMLElement} */ (table.querySelector("tbody")).replaceChildren(...accounts.slice(0, SHOWN_AT_MOST).map(line));
+  table.hidden = !accounts.length;
+  named(form, "confirm", HTMLButtonElement).disabled = !plan || !plan.added || plan.refused > 0;
+  named(form, "summary").textContent = plan
+    ? accounts.length
+      ? t("import_summary", { added: plan.added, skipped: plan.skipped, refused: plan.left_out + plan.refused })
+      : t("import_empty")
     : "";
-}
-
-/** Return what will happen to each entry. @param {unknown[]} list @returns {Foreseen[]} */
-function foresee(list) {
-  const taken = new Set(all().map((account) => account.name));
-  return list.map((entry) => {
-    const { name, auth_type: type } = /** @type {Record<string, unknown>} */ (entry && typeof entry === "object" ? entry : {});
-    const shown = typeof name === "string" ? name.trim().toLowerCase().replace(/\s+/g, "-") : "";
-    const known = type === "api_key" || type === "oauth";
-    if (!NAME.test(shown) || !known) return { name: shown || "?", type: known ? type : "?", will: "refused" };
-    const will = taken.has(shown) ? "skipped" : "added";
-    taken.add(shown);
-    return { name: shown, type, will };
-  });
+  // What was asked for once stays where it can be changed.
+  if (accounts.some((each) => each.field === "name" && each.will === "left_out") && accounts.length === 1) named(form, "name-field").hidden = false;
+  if (accounts.some((each) => each.may_move)) named(form, "move-field").hidden = false;
 }
 
 /** @param {Foreseen} foreseen */
 function line(foreseen) {
   const row = document.createElement("tr");
-  const words = [foreseen.name.slice(0, 64), foreseen.type === "?" ? "?" : t(`type_${foreseen.type}`), t(`import_${foreseen.will}`)];
-  for (const text of words) {
+  const type = foreseen.auth_type === "api_key" || foreseen.auth_type === "oauth" ? t(`type_${foreseen.auth_type}`) : "?";
+  for (const text of [(foreseen.name || foreseen.called).slice(0, 64) || "?", type, foreseen.told]) {
     const cell = document.createElement("td");
     cell.textContent = text;
     row.append(cell);
   }
-  row.lastElementChild?.classList.add({ added: "will", skipped: "wont", refused: "bad" }[foreseen.will]);
+  row.lastElementChild?.classList.add({ added: "will", skipped: "wont", left_out: "wont", refused: "bad" }[foreseen.will]);
   return row;
 }
