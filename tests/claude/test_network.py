@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import socket
@@ -16,6 +17,7 @@ import pytest
 from conftest import Cli, assert_fails_cleanly, write_program
 from network_places import Company, found_company, proxy
 from running_dashboard import add, set_up
+from test_floors import modules
 from token_endpoint import TokenEndpoint, token_endpoint
 
 from claude_accounts.claude import network, oauth, private_login, proxies, trust
@@ -572,6 +574,21 @@ def test_the_page_is_told_it_too(monkeypatch: pytest.MonkeyPatch, variable: str,
     answer = client.post(f"/api/accounts/{account_id}/refresh-oauth")
     assert answer.status_code == 502
     assert f"{variable}={value}" in answer.get_json()["error"] and variable in answer.get_json()["hint"]
+
+
+def test_there_is_one_way_out() -> None:
+    """No other module speaks HTTP as a client, so that no request goes another way than this."""
+    found = set()
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            if any(
+                re.match(r"(requests|urllib3|urllib\.request|http\.client|socks)\b", imported) for imported in names
+            ):
+                found.add(name)
+    # The second asks ourselves, the third asks macOS.
+    assert found == {"claude.network", "dashboard.health", "claude.proxies"}
 
 
 # --- our own address
