@@ -67,18 +67,18 @@ def print_aliases(arguments: argparse.Namespace) -> None:
     sys.stdout.buffer.write(os.fsencode(shell_aliases.alias_script(db.account_names(), arguments.shell)))
 
 
-def install(arguments: argparse.Namespace) -> int:
-    """Write the alias files and put one line into the shells' files; return 1 when one of those cannot be written."""
+def install(arguments: argparse.Namespace) -> None:
+    """Write the alias files and put one line into each shell's file. Raises StorageFailed for one that is read-only."""
     if arguments.statusline:
         _install_status_line(arguments)
-        return 0
+        return
     changes = rc_files.plan_install(os.environ)
     names = db.account_names()
     if arguments.dry_run:
         for path in shell_aliases.outdated_files(names):
             print(_("{path} would be written", path=printable(path)))
         _show(changes, quiet=bool(shell_aliases.outdated_files(names)))
-        return 0
+        return
     blocked = _blocked(changes)
     shell_aliases.write_aliases(names)
     changes = [change for change in changes if change.path not in [path for path, _reason in blocked]]
@@ -86,12 +86,14 @@ def install(arguments: argparse.Namespace) -> int:
     say(_("✓ Aliases: {path}", path=printable(shell_aliases.alias_path("bash"))))
     for change in changes:
         say(_("✓ Line added to {path}", path=printable(change.path)))
-    for _path, reason in blocked:
+    for _path, reason in blocked[1:]:
         warn(reason.message)
     _tell_standings()
     kind = "fish" if shells.login_shell(os.environ) == "fish" else "bash"
     say(_("  Use them now: source {path}", path=printable(shell_aliases.alias_path(kind))))
-    return 1 if blocked else 0
+    if blocked:
+        # The others have what they need.
+        raise blocked[0][1]
 
 
 def _blocked(changes: list[rc_files.Change]) -> list[tuple[str, StorageFailed]]:
