@@ -611,8 +611,8 @@ def _create_empty_database() -> None:
         return
     except OSError as error:
         raise cannot_write(database_path(), error) from error
+    # Never closed: that would drop the locks that SQLite may hold on the file for another thread by now.
     give_to_owner_of(data_folder(), descriptor)
-    os.close(descriptor)
     if is_open_to_others(database_path()):
         warn(
             _(
@@ -623,9 +623,15 @@ def _create_empty_database() -> None:
 
 
 def _refuse_odd(path: str) -> None:
-    """Raise StorageFailed for what is no file (SQLite would read from a pipe for ever), and for one not to be read."""
+    """Raise StorageFailed for what is no file (SQLite would read from a pipe for ever), and for one not to be read.
+
+    It is never opened for that: closing it would drop the locks that SQLite holds on it for this process.
+    """
     try:
-        os.close(open_plain_file(path))
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, _("it is not a plain file"), path)
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
     except OSError as error:
         raise cannot_read(path, error) from error
 

@@ -251,3 +251,24 @@ def test_room_is_proven_before_a_token_is_spent(home: Path, monkeypatch: pytest.
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(_folder(home).glob("*.tmp"))
+
+
+def test_a_look_takes_no_lock_away_from_another_one_of_this_process(home: Path, cli: Cli) -> None:
+    """A process loses its POSIX locks on a file with the first descriptor of it that it closes, SQLite's own as well.
+
+    Without them another process takes itself for the last one and removes the log that is still in use here.
+    """
+    program = (
+        "import fcntl, sys\n"
+        "with open(sys.argv[1], 'r+b') as file:\n"
+        "    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 1073741826)\n"
+    )
+    words = [sys.executable, "-c", program, str(_folder(home) / "accounts.db")]
+    with storage.writing():
+        # Made just now, by this very process.
+        assert "BlockingIOError" in subprocess.run(words, capture_output=True, text=True).stderr
+    with storage.reading():
+        for look in (storage.reading, storage.writing):
+            with look():
+                pass
+        assert "BlockingIOError" in subprocess.run(words, capture_output=True, text=True).stderr
