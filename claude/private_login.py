@@ -16,6 +16,8 @@ from .credentials_file import STORE_VARIABLE, forget_login, remove_tree
 from .variables import CREDENTIAL_VARIABLES
 
 _ABANDONED_SECONDS = 60.0
+# What Claude Code itself takes for its proxy.
+_FOLLOWED = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
 
 
 @contextmanager
@@ -54,6 +56,10 @@ def environment(environ: Mapping[str, str], folder: str) -> dict[str, str]:
     outward = nesting.without(settings.network_environment(environ))
     kept = {name: value for name, value in outward.items() if name not in CREDENTIAL_VARIABLES}
     kept.pop(STORE_VARIABLE, None)
+    everywhere = kept.get("all_proxy") or kept.get("ALL_PROXY") or ""
+    if everywhere.startswith(("http://", "https://")) and not any(map(kept.get, _FOLLOWED)):
+        # The client's own sign-in fails behind a proxy that only this names.
+        kept["HTTPS_PROXY"] = everywhere
     return kept | {"CLAUDE_CONFIG_DIR": folder}
 
 

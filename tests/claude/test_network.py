@@ -518,6 +518,21 @@ def test_a_private_sign_in_takes_the_settings_of_the_network_along_and_no_others
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "given"),
+    [
+        ({"all_proxy": "http://proxy:1"}, "http://proxy:1"),
+        ({"ALL_PROXY": "http://proxy:1", "HTTP_PROXY": "http://other:2"}, None),
+        ({"ALL_PROXY": "socks5h://proxy:1"}, None),
+        ({}, None),
+    ],
+)
+def test_a_private_sign_in_gets_all_proxy_under_the_name_that_claude_follows(
+    said: dict[str, str], given: str | None
+) -> None:
+    assert private_login.environment(said, "/private").get("HTTPS_PROXY") == given
+
+
 # --- the address that is asked
 
 
