@@ -33,6 +33,10 @@ STEP_UP: Schema = {
     "type": "boolean",
     "description": "A browser may send the request again after POST /api/auth/step-up.",
 }
+DOUBT: Schema = {
+    "type": "string",
+    "description": "Only where there is one: why the credential that was stored hardly looks like one that works.",
+}
 _STATUS: Schema = {"type": "string", "enum": ["valid", "expired", "needs_login"]}
 _TRIED = {
     "tried": {
@@ -109,6 +113,31 @@ PLAN = _whole(
         "refused": COUNT,
     }
 )
+_ACCOUNT: dict[str, Schema] = {
+    "id": TEXT,
+    "name": TEXT,
+    "auth_type": _AUTH_TYPE,
+    "masked_key": TEXT,
+    "status": _STATUS,
+    "token_status": _STATUS,
+    "expires_at": MOMENT,
+    "has_refresh": FLAG,
+    "login_expires_at": MOMENT,
+    "login_ended": FLAG,
+    "email": TEXT,
+    "organization": TEXT,
+    "subscription_type": TEXT,
+    "created_at": {"type": "string", "description": "ISO 8601, UTC"},
+    "last_used": _nullable({"type": "string", "description": "ISO 8601, UTC"}),
+    "durable": FLAG,
+    "approve_key": APPROVE,
+    "allowed_hosts": {"type": "array", "items": TEXT},
+    "ends_at": MOMENT,
+    "ends_kind": {"type": "string", "enum": ["login", "token", "none"]},
+    "urgency": {"type": "string", "enum": ["", "soon", "urgent", "over"]},
+    "usage": {"type": "array", "items": USAGE},
+    **_TRIED,
+}
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Nothing": _object({}),
@@ -225,34 +254,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "approve_key": APPROVE,
         }
     ),
-    "Added": _whole({"id": TEXT, "name": TEXT}),
-    "Account": _whole(
-        {
-            "id": TEXT,
-            "name": TEXT,
-            "auth_type": _AUTH_TYPE,
-            "masked_key": TEXT,
-            "status": _STATUS,
-            "token_status": _STATUS,
-            "expires_at": MOMENT,
-            "has_refresh": FLAG,
-            "login_expires_at": MOMENT,
-            "login_ended": FLAG,
-            "email": TEXT,
-            "organization": TEXT,
-            "subscription_type": TEXT,
-            "created_at": {"type": "string", "description": "ISO 8601, UTC"},
-            "last_used": _nullable({"type": "string", "description": "ISO 8601, UTC"}),
-            "durable": FLAG,
-            "approve_key": APPROVE,
-            "allowed_hosts": {"type": "array", "items": TEXT},
-            "ends_at": MOMENT,
-            "ends_kind": {"type": "string", "enum": ["login", "token", "none"]},
-            "urgency": {"type": "string", "enum": ["", "soon", "urgent", "over"]},
-            "usage": {"type": "array", "items": USAGE},
-            **_TRIED,
-        }
-    ),
+    "Added": _object({"id": TEXT, "name": TEXT, "doubt": DOUBT}, ("id", "name")),
+    "Account": _whole(_ACCOUNT),
+    "Changed": _object({**_ACCOUNT, "doubt": DOUBT}, tuple(_ACCOUNT)),
     "RunningSession": _whole(
         {
             "pid": COUNT,
@@ -354,7 +358,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str | None, int, str | Schema, tupl
     ("get", "/api/journal"): ("What happened, the newest first", None, 200, "Journal", ()),
     ("get", "/api/accounts"): ("List the accounts, credentials masked", None, 200, _list_of("Account"), ()),
     ("post", "/api/accounts"): ("Add an account", "NewAccount", 201, "Added", (409,)),
-    ("put", _ID): ("Change an account", "AccountChange", 200, "Account", (404, 409)),
+    ("put", _ID): ("Change an account", "AccountChange", 200, "Changed", (404, 409)),
     ("delete", _ID): ("Remove an account", "Nothing", 200, "Ok", (404,)),
     ("get", _ID + "/status"): ("State of the account's token", None, 200, "TokenStatus", (404,)),
     ("post", _ID + "/capture-oauth"): ("Capture Claude Code's login", "Capture", 200, "Account", (404, 409)),

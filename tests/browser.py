@@ -42,7 +42,7 @@ PASSWORD = "correct horse battery"
 LANGUAGES = {"en": "en-GB", "fr": "fr-FR"}
 # Chromium reports every refused request on the console; a test that means to be refused expects this.
 REFUSED = r"status of 4\d\d"
-KEY = "sk-ant-api03-" + "a1B2c3D4" * 8
+KEY = "sk-ant-api03-" + "a1B2c3D4" * 11 + "e5F6g7H"
 
 
 # What the page's forms do.

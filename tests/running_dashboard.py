@@ -20,8 +20,8 @@ from claude_accounts.dashboard.callers import cookie_name
 from claude_accounts.server import create_app
 
 PASSWORD = "seven wet owls sing"
-API_KEY = "sk-ant-api03-" + "k" * 40 + "ABCDEF"
-ACCESS = "sk-ant-oat01-" + "a" * 40 + "GHIJKL"
+API_KEY = "sk-ant-api03-" + "k" * 89 + "ABCDEF"
+ACCESS = "sk-ant-oat01-" + "a" * 89 + "GHIJKL"
 REFRESH = "sk-ant-ort01-" + "r" * 40 + "MNOPQR"
 
 

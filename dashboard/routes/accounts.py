@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from ... import db
-from ...accounts import clocks, journal, sessions as running_sessions, storage, usage
+from ...accounts import clocks, journal, pasted, sessions as running_sessions, storage, usage
 from ...imports import plan as planning, sources
 from ...install import aliases as shell_aliases, rc_files
 from ...launch import checking
@@ -103,7 +103,7 @@ def add_account() -> tuple[Response, int]:
     _refuse_foreign_fields(values, values["auth_type"])
     account = db.add_account(**values)
     _accounts_changed()
-    return jsonify({"id": account.id, "name": account.name}), 201
+    return jsonify({"id": account.id, "name": account.name} | _doubt(values, account.auth_type)), 201
 
 
 @blueprint.put("/accounts/<account_id>")
@@ -126,7 +126,7 @@ def update_account(account_id: str) -> Response:
             running_sessions.refuse_while_running(changed)
         changed = db.set_durable(account_id, durable)
     _accounts_changed()
-    return jsonify(as_json(changed, _now_ms()))
+    return jsonify(as_json(changed, _now_ms()) | _doubt(values, auth_type))
 
 
 @blueprint.delete("/accounts/<account_id>")
@@ -272,6 +272,13 @@ def install_aliases() -> Response:
     require_step_up()
     changes = rc_files.install(db.account_names(), os.environ)
     return jsonify({"files": [shell_aliases.alias_path("bash"), *(change.path for change in changes)]})
+
+
+def _doubt(values: dict[str, Any], auth_type: str) -> dict[str, str]:
+    """Return what looks wrong about a credential that has just been stored; it is told, and refused to nobody."""
+    given = values.get("api_key") or values.get("access_token")
+    doubt = pasted.doubt(pasted.cleaned(given), auth_type) if given else ""
+    return {"doubt": doubt} if doubt else {}
 
 
 def _accounts_changed() -> None:

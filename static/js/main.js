@@ -1,6 +1,6 @@
 /** Owns the order of things: language, who is there, which view, and which act belongs to which button. */
 
-import { copyCommand, refreshAll, refreshExpired, refreshOne, showRefreshAll } from "./accounts/actions.js";
+import { checkOne, copyCommand, refreshAll, refreshExpired, refreshOne, showRefreshAll } from "./accounts/actions.js";
 import { focusSearch, showHealth, wireFilter } from "./accounts/filter.js";
 import { offerTerminals, showMatches, wireAccounts } from "./accounts/list.js";
 import { offerTerminalLogin, openAdd, openDelete, openEdit, openLogin, wireAccountDialogs } from "./dialogs/accounts.js";
@@ -58,6 +58,7 @@ const accountActs = {
   },
   copy: (account) => void copyCommand(account),
   refresh: (account) => void refreshOne(account),
+  check: (account) => void checkOne(account),
   login: openLogin,
   edit: openEdit,
   "new-token": openEdit,

@@ -563,6 +563,12 @@ def test_a_pasted_credential_is_stored_bare_or_refused_in_a_sentence(client: Fla
     for given in (f'export ANTHROPIC_API_KEY="{API_KEY}"\n', f"\ufeff{API_KEY};", f"x-api-key: {API_KEY}"):
         assert client.put(f"/api/accounts/{account_id}", json={"api_key": given}).status_code == 200
         assert db.holds(account_id, API_KEY)
+    for entry in ({"api_key": API_KEY[:80]}, {"api_key": "hello"}):
+        assert client.put(f"/api/accounts/{account_id}", json=entry).get_json()["doubt"]
+        added = client.post("/api/accounts", json={"name": f"n{len(entry['api_key'])}", "auth_type": "api_key"} | entry)
+        assert added.status_code == 201 and added.get_json()["doubt"]
+    answer = client.put(f"/api/accounts/{account_id}", json={"api_key": API_KEY})
+    assert answer.status_code == 200 and "doubt" not in answer.get_json()
     for given in (f'"{API_KEY}', f"{API_KEY}={API_KEY}", f"{API_KEY} {API_KEY}", "a;b"):
         answer = client.put(f"/api/accounts/{account_id}", json={"api_key": given})
         assert answer.status_code == 400 and answer.get_json()["field"] == "api_key"

@@ -6,12 +6,11 @@ import json
 import os
 import sqlite3
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from api_stub import Api, api_stub
 from conftest import PROJECT, Cli, assert_fails_cleanly, write_program
 from stored import earlier_database, expired_account
 from token_endpoint import TokenEndpoint, in_hours
@@ -26,40 +25,12 @@ KEY = "sk-ant-api03-" + "k" * 95
 TOKEN = "sk-ant-oat01-" + "t" * 95
 
 
-class Api:
-    """A stand-in for the API: what it answers to whom, and who asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str | None]] = []
-        self.status, self.body = 200, b'{"data": [], "has_more": false}'
-
-    def refuses(self, status: int, kind: str, message: str = "no") -> None:
-        """Answer with an error as the API words it."""
-        self.status, self.body = status, json.dumps({"error": {"type": kind, "message": message}}).encode()
-
-
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """Serve an API on loopback and point the program at it."""
-    state = Api()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.asked.append((self.path, self.headers["x-api-key"]))
-            self.send_response(state.status)
-            self.send_header("Content-Length", str(len(state.body)))
-            self.end_headers()
-            self.wfile.write(state.body)
-
-        def log_message(self, *about: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("CLAUDE_ACCOUNTS_API_URL", f"http://127.0.0.1:{server.server_port}/")
-    yield state
-    server.shutdown()
-    server.server_close()
+    with api_stub() as state:
+        monkeypatch.setenv("CLAUDE_ACCOUNTS_API_URL", state.url)
+        yield state
 
 
 @pytest.fixture

@@ -8,15 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
+from api_stub import api_stub
 from browser import KEY, REFUSED, Server, Visitor, browser, libraries_cache, server, visitor
 from conftest import Cli
 from playwright.sync_api import Locator, Page, Route, expect
 from token_endpoint import TokenEndpoint
 
+from claude_accounts import db
+
 __all__ = ["browser", "libraries_cache", "server", "visitor"]
-ACCESS = "sk-ant-oat01-" + "e5F6g7H8" * 8
+ACCESS = "sk-ant-oat01-" + "e5F6g7H8" * 11 + "i9J0k1L"
 JSON = {"Content-Type": "application/json"}
-REFRESH = "sk-ant-ort01-" + "i9J0k1L2" * 8
+REFRESH = "sk-ant-ort01-" + "i9J0k1L2" * 11 + "m3N4o5P"
 
 
 @pytest.fixture
@@ -103,10 +106,59 @@ def test_renaming_and_a_new_key(page: Page) -> None:
     act(page, "perso", "edit")
     form = page.locator("dialog[data-name=edit]")
     form.locator("[name=name]").fill("maison")
-    form.locator("[name=api_key]").fill("sk-ant-api03-" + "n" * 60 + "NEWKEY")
+    form.locator("[name=api_key]").fill("sk-ant-api03-" + "n" * 89 + "NEWKEY")
     form.locator("[name=name]").press("Enter")
     expect(card(page, "maison").locator("code")).to_have_text(re.compile("NEWKEY$"))
     expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_what_is_pasted_is_taken_bare_doubted_aloud_and_tried_on_request(
+    page: Page, visitor: Visitor, home: Path
+) -> None:
+    visitor.expect(REFUSED)
+    form = page.locator("dialog[data-name=add]")
+
+    def paste(name: str, text: str) -> None:
+        page.keyboard.press("n")
+        form.locator("[name=name]").fill(name)
+        form.locator("[name=api_key]").fill("")
+        form.locator("[name=api_key]").focus()
+        page.evaluate(
+            """text => {
+                const data = new DataTransfer();
+                data.setData("text/plain", text);
+                document.execCommand("insertText", false, data.getData("text/plain"));
+            }""",
+            text,
+        )
+        form.locator("[name=name]").press("Enter")
+
+    # A terminal broke it over two lines, and a field of one line makes a blank of that.
+    paste("boulot", f'export ANTHROPIC_API_KEY="{KEY[:80]}\n{KEY[80:]}"')
+    expect(card(page, "boulot").locator("code")).to_have_text(re.compile(re.escape(KEY[-6:]) + "$"))
+    expect(form).to_be_hidden()
+    assert db.holds(db.find_account("boulot").id, KEY)
+    paste("autre", f"{KEY};{KEY}")
+    expect(form.get_by_role("alert")).to_contain_text(";")
+    expect(form.locator("[name=api_key]")).to_have_attribute("aria-invalid", "true")
+    page.keyboard.press("Escape")
+    paste("court", KEY[:80])
+    expect(page.locator(".toast.bad")).to_contain_text("80")
+    page.locator(".toast.bad button").click()
+    # Nothing of it is called ready before it was seen to work.
+    expect(card(page, "boulot")).to_have_attribute("data-status", "untried")
+    expect(page.locator("[data-name=health] [data-status=valid] .count")).to_have_text("0")
+    expect(page.locator("[data-name=health] [data-status=untried] .count")).to_have_text("3")
+    (home / ".claude").mkdir()
+    with api_stub() as api:
+        (home / ".claude" / "settings.json").write_text(json.dumps({"env": {"ANTHROPIC_BASE_URL": api.url}}))
+        act(page, "boulot", "check")
+        expect(card(page, "boulot")).to_have_attribute("data-status", "valid")
+        api.refuses(401, "authentication_error")
+        act(page, "court", "check")
+        expect(card(page, "court")).to_have_attribute("data-status", "refused")
+        assert api.asked == [("/v1/models", KEY), ("/v1/models", KEY[:80])]
+    expect(page.locator(".toast.bad")).to_contain_text("court")
 
 
 def test_whether_claude_asks_about_a_key_is_chosen_with_it_and_changed_later(page: Page) -> None:
@@ -174,7 +226,7 @@ def test_capture_takes_over_the_login_of_claude_code(page: Page, home: Path) -> 
     form.locator("[name=kind][value=login]").check(force=True)
     form.locator("[name=how][value=capture]").check(force=True)
     form.locator("[name=name]").press("Enter")
-    expect(card(page, "client")).to_have_attribute("data-status", "valid")
+    expect(card(page, "client")).to_have_attribute("data-status", "untried")
     expect(card(page, "client").locator("[data-name=ends]")).to_contain_text("1")
 
 
@@ -411,7 +463,7 @@ def test_language_and_theme_are_switched_without_a_reload_and_kept(page: Page) -
     page.locator("#language").select_option("fr")
     expect(page.get_by_role("heading", level=1, name="Comptes")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "fr"
-    expect(card(page, "perso").locator("[data-name=status-word]")).to_have_text("Prêt")
+    expect(card(page, "perso").locator("[data-name=status-word]")).to_have_text("Non essayé")
     page.locator("#theme").select_option("dark")
     dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     page.locator("#theme").select_option("light")

@@ -1,13 +1,14 @@
 /** Owns what is done to accounts without a dialog: refresh one, all, or those that ran out; copy the launch command. */
 
 import { sessionsOf } from "../running/sessions.js";
-import { Refused, launchCommand, refreshAccount } from "../shared/api.js";
+import { Refused, checkAccount, launchCommand, refreshAccount } from "../shared/api.js";
 import { copy } from "../shared/clipboard.js";
 import { named } from "../shared/elements.js";
 import { t } from "../shared/messages.js";
 import { all, reload } from "../shared/store.js";
-import { complain, say } from "../shared/toasts.js";
+import { complain, refuse, say } from "../shared/toasts.js";
 import { setBusy } from "./list.js";
+import { reasonOf } from "./proof.js";
 
 /** @typedef {import("../shared/api.js").Account} Account */
 
@@ -21,6 +22,21 @@ export async function copyCommand(account) {
     await copy(command, t("copied_command", { command }));
   } catch (error) {
     complain(error);
+  }
+}
+
+/** Try the credential, and say what came of it. @param {Account} account */
+export async function checkOne(account) {
+  setBusy([account.id], true);
+  try {
+    const checked = await checkAccount(account.id);
+    await reload();
+    if (checked.tried === "refused") refuse(t("checked_refused", { name: account.name, reason: reasonOf(checked) }));
+    else say(t(checked.tried === "works" ? "checked_works" : "checked_signed_in", { name: account.name }));
+  } catch (error) {
+    complain(error);
+  } finally {
+    setBusy([account.id], false);
   }
 }
 

@@ -4,6 +4,7 @@ import { named, setText } from "../shared/elements.js";
 import { list, t } from "../shared/messages.js";
 import { all } from "../shared/store.js";
 import { urgency } from "./countdown.js";
+import { groupOf } from "./proof.js";
 
 /** @typedef {import("../shared/api.js").Account} Account */
 
@@ -58,7 +59,7 @@ export function matching() {
   const words = plain(search.value).split(/\s+/).filter(Boolean);
   return all()
     .filter((account) => !type.value || account.auth_type === type.value)
-    .filter((account) => !status || (status === ATTENTION ? urgency(account) !== "" : account.status === status))
+    .filter((account) => !status || (status === ATTENTION ? urgency(account) !== "" : groupOf(account) === status))
     .filter((account) => {
       const text = plain(`${account.name} ${account.email ?? ""} ${account.organization ?? ""} ${account.subscription_type ?? ""}`);
       return words.every((word) => text.includes(word));
@@ -74,7 +75,9 @@ export function showHealth() {
   const accounts = all();
   for (const button of health.querySelectorAll("button")) {
     const wanted = button.dataset.status;
-    const count = wanted ? accounts.filter((account) => account.status === wanted).length : accounts.length;
+    const count = wanted ? accounts.filter((account) => groupOf(account) === wanted).length : accounts.length;
+    // Most have none of them; who has just looked for them keeps the button.
+    if (wanted === "untried") /** @type {HTMLElement} */ (button.parentElement).hidden = !count && status !== wanted;
     setText(/** @type {HTMLElement} */ (button.querySelector(".count")), String(count));
   }
   const words = [];

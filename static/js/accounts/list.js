@@ -7,6 +7,7 @@ import { account as accountOf, all, onAccounts } from "../shared/store.js";
 import { onSecond } from "../shared/ticking.js";
 import { showEnd, showLastUse, showLoginEnd, urgency } from "./countdown.js";
 import { chosenStatus, matching } from "./filter.js";
+import { showProof, stateOf } from "./proof.js";
 import { showUsage } from "./usage.js";
 
 /** @typedef {import("../shared/api.js").Account} Account */
@@ -14,6 +15,8 @@ import { showUsage } from "./usage.js";
 /** So many accounts enter the page at first, and again each time its end comes into view. */
 const STEP = 24;
 const CARDS_UP_TO = 8;
+/** @type {Record<string, string>} */
+const ICONS = { signed_in: "untried", refused: "needs_login" };
 const list = named(document, "accounts");
 const more = named(document, "more");
 /** @type {Map<string, {element: HTMLElement, account: Account}>} */
@@ -122,15 +125,16 @@ function newElement(id) {
 
 /** @param {HTMLElement} element @param {Account} account */
 function fill(element, account) {
-  element.dataset.status = account.status;
+  const state = stateOf(account);
+  element.dataset.status = state;
   setHue(element, account.name);
   setText(/** @type {HTMLElement} */ (element.querySelector(".avatar")), initials(account.name));
   setText(named(element, "name"), account.name);
   named(element, "name").title = account.name;
   setText(named(element, "kind"), kind(account));
   named(element, "kind").title = kind(account);
-  setIcon(/** @type {HTMLElement} */ (element.querySelector(".status")), account.status);
-  setText(named(element, "status-word"), t(`state_${account.status}`));
+  setIcon(/** @type {HTMLElement} */ (element.querySelector(".status")), ICONS[state] ?? state);
+  setText(named(element, "status-word"), t(`state_${state}`));
   setText(named(element, "credential"), account.masked_key || "–");
   for (const button of /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-about]"))) {
     button.setAttribute("aria-label", t(button.dataset.about ?? "", { name: account.name }));
@@ -141,6 +145,8 @@ function fill(element, account) {
   const ended = account.status === "needs_login";
   named(element, "login-part").hidden = !account.login_expires_at;
   actButton(element, "refresh").hidden = !oauth || !account.has_refresh || ended;
+  // Of a login that can be renewed, a refresh is the better proof.
+  actButton(element, "check").hidden = !account.masked_key || ended || (oauth && account.has_refresh);
   showBusy(element, account.id);
   showTimes(element, account);
 }
@@ -166,9 +172,11 @@ const actButton = (element, act) => /** @type {HTMLElement} */ (element.querySel
 
 /** @param {HTMLElement} element @param {string} id */
 function showBusy(element, id) {
-  const button = actButton(element, "refresh");
-  button.setAttribute("aria-busy", String(busy.has(id)));
-  button.setAttribute("aria-disabled", String(busy.has(id)));
+  for (const act of ["refresh", "check"]) {
+    const button = actButton(element, act);
+    button.setAttribute("aria-busy", String(busy.has(id)));
+    button.setAttribute("aria-disabled", String(busy.has(id)));
+  }
 }
 
 /** @param {HTMLElement} element @param {Account} account */
@@ -178,6 +186,7 @@ function showTimes(element, account) {
   showUsage(named(element, "usage"), account);
   showWayOut(element, account);
   showLastUse(named(element, "last-used", HTMLTimeElement), account);
+  showProof(named(element, "proof"), named(element, "proof-words"), account);
 }
 
 function tick() {
@@ -186,7 +195,7 @@ function tick() {
     showTimes(element, account);
     // The server's word is as old as the last load; a clock that ran out since then is seen here first.
     const over = account.status === "valid" && !account.durable && account.auth_type === "oauth" && account.expires_at > 0 && account.expires_at <= now;
-    if (over && element.dataset.status === "valid") {
+    if (over && ["valid", "untried", "signed_in"].includes(element.dataset.status ?? "")) {
       element.dataset.status = "expired";
       setIcon(/** @type {HTMLElement} */ (element.querySelector(".status")), "expired");
       setText(named(element, "status-word"), t("state_expired"));

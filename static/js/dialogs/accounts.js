@@ -8,7 +8,7 @@ import { named } from "../shared/elements.js";
 import { clearError, onSubmit, showError, value } from "../shared/forms.js";
 import { t } from "../shared/messages.js";
 import { account as accountOf, reload } from "../shared/store.js";
-import { say, sentence } from "../shared/toasts.js";
+import { refuse, say, sentence } from "../shared/toasts.js";
 
 /** @typedef {import("../shared/api.js").Account} Account */
 /** @typedef {(account: Account, durable: boolean) => void} StartLogin */
@@ -71,6 +71,7 @@ function wireAdd(startLogin) {
     // Asked beforehand: refused afterwards, an empty account would be left.
     if (how === "capture" && !(await proven())) return showError(form, t("proof_needed"));
     const added = await addAccount({ name, ...fields });
+    tellDoubt(added);
     if (how === "capture") await captureInto(added);
     await reload();
     element.close();
@@ -118,6 +119,11 @@ function credentialFields(form, how) {
     return access && { auth_type: "oauth", access_token: access, ...(refresh ? { refresh_token: refresh } : {}) };
   }
   return { auth_type: "oauth" };
+}
+
+/** Say what looks wrong about a credential that was taken. @param {{name: string, doubt?: string}} saved */
+function tellDoubt({ name, doubt }) {
+  if (doubt) refuse(t("doubtful", { name, doubt }));
 }
 
 /** Capture into a new account, and take the account back when there is nothing to capture. @param {Account} account */
@@ -185,7 +191,7 @@ function wireEdit() {
     if (Object.keys(changes).length) {
       // A taken name is refused too: only what is left is about the login.
       const { durable, ...rest } = changes;
-      if (Object.keys(rest).length) await updateAccount(edited.id, rest);
+      if (Object.keys(rest).length) tellDoubt(await updateAccount(edited.id, rest));
       if (durable !== undefined && !(await save(edited, { durable }))) {
         await reload();
         element.close();

@@ -20,6 +20,9 @@ import { keepSecret, pageSecret } from "./secret.js";
  * @property {string} [subscription_type]
  * @property {string} created_at
  * @property {string | null} last_used
+ * @property {"untried" | "signed_in" | "works" | "refused"} tried whether the credential was ever seen to work
+ * @property {number} tried_at epoch milliseconds, 0 for never
+ * @property {string} tried_reason the code of a refusal
  * @property {boolean} durable sessions renew the login themselves
  * @property {boolean} approve_key a launch may tell Claude Code to use the key without asking
  * @property {number} ends_at epoch milliseconds at which only a new login helps, 0 for unknown or never
@@ -154,6 +157,8 @@ export const addAccount = (fields) => request("POST", "/api/accounts", fields);
 export const updateAccount = (id, fields) => request("PUT", `/api/accounts/${id}`, fields);
 /** @param {string} id */
 export const deleteAccount = (id) => request("DELETE", `/api/accounts/${id}`);
+/** Try the credential. @param {string} id @returns {Promise<Account>} */
+export const checkAccount = (id) => request("POST", `/api/accounts/${id}/check`, {});
 /** @param {string} id */
 export const refreshAccount = (id) => request("POST", `/api/accounts/${id}/refresh-oauth`, {});
 /** @param {string} id @param {boolean} [force] take the login even where it is another person's */
