@@ -56,6 +56,7 @@ class Stream:
         terminal: Terminal,
         position: int,
         *,
+        state: bytes = b"",
         ack: bool,
         binary: bool,
         repaint: Callable[[], None],
@@ -68,6 +69,8 @@ class Stream:
         self.behind = False
         self._binary = binary
         self._repaint = repaint
+        # What the client's emulator must be shown before the next output, since it has not seen all before it.
+        self._state = state
         # The beginning of a character whose rest has not been written yet.
         self._unfinished = b""
         self._exit_told = False
@@ -104,13 +107,15 @@ class Stream:
 
     def has_more(self) -> bool:
         """Tell whether `next_messages` has something."""
-        return self._state_changed() or self._window() > 0 or (self._at_end() and not self._exit_told)
+        return (
+            self._state_changed() or bool(self._state) or self._window() > 0 or (self._at_end() and not self._exit_told)
+        )
 
     def next_messages(self) -> list[Message]:
         """Return the next event for this client as Socket.IO messages, [] when it is up to date."""
         if self._state_changed():
             return [self._state_message()]
-        if self._window() > 0:
+        if self._state or self._window() > 0:
             return self._output()
         if self._at_end() and not self._exit_told:
             self._exit_told = True
@@ -130,32 +135,35 @@ class Stream:
 
     def _output(self) -> list[Message]:
         gap = self._skip_what_is_gone()
+        if gap:
+            self._repaint()
+        if self._state:
+            return self._restore(gap)
         data = self.terminal.replay.take(self.position, min(PIECE, max(0, self._window())))
         offset = self.position
         self.position += len(data)
         if not self.ack and self.terminal.end - self.position <= LOW:
             self.behind = False
         place = f'"terminal_id":"{self.terminal.id}","offset":{offset},"end":{self.position}'
+        if self._binary:
+            return _binary_output(place, data)
+        text, self._unfinished = _split_text(self._unfinished + data if self._unfinished else data)
+        return [_text_output(place, text)] if text else []
+
+    def _restore(self, gap: int) -> list[Message]:
+        """Return output that no program wrote and that takes no place: it brings the client's emulator up to date."""
+        state, self._state = self._state, b""
+        place = f'"terminal_id":"{self.terminal.id}","offset":{self.position},"end":{self.position},"state":true'
         if gap:
             place += f',"gap":{gap}'
-            self._repaint()
-        if self._binary:
-            return [
-                (False, b'51-["terminal_output",{' + place.encode() + b',"data":{"_placeholder":true,"num":0}}]'),
-                (True, data),
-            ]
-        text, self._unfinished = _split_text(self._unfinished + data if self._unfinished else data)
-        return [_text_output(place, text)] if text or gap else []
+        return _binary_output(place, state) if self._binary else [_text_output(place, state)]
 
     def _skip_what_is_gone(self) -> int:
-        """Move on to what is still kept, at the beginning of a line if there is one near; return what was lost."""
+        """Move on to what is still kept, where a view can begin; return what was lost."""
         replay = self.terminal.replay
         if self.position >= replay.start:
             return 0
-        start = max(replay.start + PIECE, replay.end - _GAP_KEEPS)
-        start = min(start, replay.end)
-        line_end = replay.take(start, 4096).find(b"\n")
-        start += line_end + 1
+        start, self._state = self.terminal.late_start(max(replay.start + PIECE, replay.end - _GAP_KEEPS))
         gap = start - self.position
         self.position = start
         self.acked = max(self.acked, start)
@@ -360,6 +368,13 @@ def _split_text(data: bytes) -> tuple[bytes, bytes]:
     except UnicodeDecodeError:
         text, count = codecs.utf_8_decode(data, "replace", False)
         return text.encode(), data[count:]
+
+
+def _binary_output(place: str, data: bytes) -> list[Message]:
+    return [
+        (False, b'51-["terminal_output",{' + place.encode() + b',"data":{"_placeholder":true,"num":0}}]'),
+        (True, data),
+    ]
 
 
 def _text_output(place: str, text: bytes) -> Message:

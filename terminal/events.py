@@ -31,6 +31,7 @@ from .connection import Connection, EngineDriver, Stream
 from .images import Images
 from .login import Login, begin_login
 from .process import INHERITED, Terminal, terminal_environment
+from .replay import PIECE
 from .terminals import Terminals
 
 _LONGEST_TEXT = 4096
@@ -183,19 +184,18 @@ class TerminalEvents:
         if start is not None and (isinstance(start, bool) or not isinstance(start, int)):
             raise InvalidInput(_("{field} must be a number", field="from"), field="from")
         end, oldest = terminal.end, terminal.replay.start
-        position = oldest if start is None else max(0, min(start, end))
+        wanted = 0 if start is None else max(0, min(start, end))
+        position, state = wanted, b""
+        if wanted < oldest:
+            position, state = terminal.late_start(oldest + PIECE)
         if "rows" in payload and "cols" in payload:
             rows, cols = _size(payload)
             self.terminals.resize(terminal.id, rows, cols)
-        stream = self._stream(connection, terminal, max(position, oldest), payload)
-        told = self._describe(terminal) | {
-            "offset": max(position, oldest),
-            "end": end,
-            "gap": max(0, oldest - position) if start is not None else oldest,
-        }
+        stream = self._stream(connection, terminal, position, payload, state)
+        told = self._describe(terminal) | {"offset": position, "end": max(end, position), "gap": position - wanted}
         connection.post("terminal_attached", told | _request(payload))
         connection.watch(stream)
-        if position < oldest:
+        if state:
             self.terminals.repaint(terminal.id)
 
     def detach_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
@@ -284,13 +284,16 @@ class TerminalEvents:
         connection.post("terminal_started", told | _request(payload))
         connection.watch(stream)
 
-    def _stream(self, connection: Connection, terminal: Terminal, position: int, payload: dict[str, Any]) -> Stream:
+    def _stream(
+        self, connection: Connection, terminal: Terminal, position: int, payload: dict[str, Any], state: bytes = b""
+    ) -> Stream:
         """Make a stream before the terminal is described to the client: what changes in between is told as new."""
         ack = payload.get("ack") is True
         return Stream(
             connection,
             terminal,
             position,
+            state=state,
             ack=ack,
             binary=ack or payload.get("binary") is True,
             repaint=lambda: self.terminals.repaint(terminal.id),

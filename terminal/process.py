@@ -20,8 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..messages import AccountsError, _, printable
 from ..system import limits, programs
-from .replay import CAPACITY, Replay
-from .signals import Attention, SignalReader
+from .replay import CAPACITY, PIECE, Replay
+from .screen import RESET, Screen, attributes_at_end
+from .signals import Attention
 
 LARGEST_SIZE = 1000
 INHERITED = 3
@@ -64,7 +65,7 @@ class Terminal:
         self.since = int(time.time() * 1000)
         self.rows, self.cols = clamped(rows), clamped(cols)
         self.replay = Replay(replay_bytes)
-        self.signals = SignalReader()
+        self.screen = Screen(self.rows, self.cols)
         self.exit_code: int | None = None
         self.exit_signal: int | None = None
         self.ended = False
@@ -102,12 +103,12 @@ class Terminal:
     @property
     def title(self) -> str:
         """What the program calls itself."""
-        return self.signals.title
+        return self.screen.signals.title
 
     @property
     def attention(self) -> Attention | None:
         """Why the program wants the user, until the user types something."""
-        return self.signals.attention
+        return self.screen.signals.attention
 
     @property
     def wants_to_write(self) -> bool:
@@ -178,7 +179,7 @@ class Terminal:
         with self._lock:
             if self.descriptor < 0 or (rows, cols) == (self.rows, self.cols):
                 return False
-            self.rows, self.cols = rows, cols
+            self.rows, self.cols = self.screen.size = rows, cols
             _set_size(self.descriptor, rows, cols)
             return True
 
@@ -188,10 +189,26 @@ class Terminal:
             if self.descriptor >= 0:
                 _set_size(self.descriptor, clamped(rows), clamped(cols))
 
+    def late_start(self, offset: int) -> tuple[int, bytes]:
+        """Return where a view can begin that missed what is before `offset`, and what it must be shown first.
+
+        Where it begins is the beginning of a line if any was near, and neither inside a sequence nor a character.
+        """
+        replay = self.replay
+        mark = self.screen.mark(offset) or self.screen.mark(replay.start + 1)
+        if mark is None:
+            line = replay.take(offset, 4096).find(b"\n") + 1
+            return min(offset + line, self.end), RESET
+        before, place = b"", max(replay.start, mark.offset - PIECE)
+        while place < mark.offset and (part := replay.take(place, mark.offset - place)):
+            before += part
+            place += len(part)
+        return mark.offset, mark.restoring + attributes_at_end(before)
+
     def clear_attention(self) -> bool:
         """Forget that the program wants the user; tell whether it did."""
-        wanted = self.signals.attention is not None
-        self.signals.attention = None
+        wanted = self.screen.signals.attention is not None
+        self.screen.signals.attention = None
         return wanted
 
     def poll_exit(self) -> bool:

@@ -10,8 +10,9 @@ import os
 import threading
 from collections.abc import Callable
 
-CAPACITY = 2 * 1024 * 1024
 PIECE = 64 * 1024
+# A late view begins at a marked place, which may be three pieces on, and is to get two megabytes all the same.
+CAPACITY = 2 * 1024 * 1024 + 3 * PIECE
 
 
 class Replay:

@@ -188,7 +188,9 @@ class Terminals:
 
     def resize(self, terminal_id: str, rows: int, cols: int) -> None:
         """Change the size of a terminal for all its viewers. Raises NotFound."""
-        if self.get(terminal_id).resize(rows, cols):
+        terminal = self.get(terminal_id)
+        if terminal.resize(rows, cols):
+            self._do(terminal.screen.modes.resized)
             self._tell_change(terminal_id)
 
     def repaint(self, terminal_id: str) -> None:
@@ -198,7 +200,13 @@ class Terminals:
             watched = self._watched.get(terminal_id)
             if watched is not None and watched.repaint_at is None:
                 terminal = watched.terminal
-                terminal.set_size_for_a_moment(terminal.rows, terminal.cols - 1 if terminal.cols > 1 else 2)
+                rows, cols = terminal.rows, terminal.cols
+                # On a screen of its own a program draws all of it for any new size. Elsewhere only another width makes
+                # it draw its lines again.
+                if terminal.screen.modes.on_alternate_screen:
+                    terminal.set_size_for_a_moment(rows - 1 if rows > 1 else 2, cols)
+                else:
+                    terminal.set_size_for_a_moment(rows, cols - 1 if cols > 1 else 2)
                 watched.repaint_at = time.monotonic() + _REPAINT_SECONDS
 
         self._do(begin, look=True)
@@ -320,7 +328,7 @@ class Terminals:
             self._holding.add(watched)
         for viewer in watched.viewers:
             viewer.more(more_to_come)
-        if terminal.signals.feed(data):
+        if terminal.screen.feed(data, terminal.replay.start):
             self._tell_change(terminal.id)
 
     def _attend(self, watched: _Watched) -> None:

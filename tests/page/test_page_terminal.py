@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from browser import REFUSED, Server, Visitor, browser, libraries_cache, server, 
 from conftest import write_program
 from playwright.sync_api import Browser, Page, Route, expect
 from terminal_server import wait_until
+
+from claude_accounts.terminal.screen import Screen, attributes_at_end
 
 __all__ = ["browser", "libraries_cache", "server"]
 
@@ -67,6 +70,10 @@ for line in sys.stdin:
     elif word == "copy":
         import base64
         say(f"\x1b]52;c;{base64.b64encode(rest.encode()).decode()}\x07")
+    elif word == "editor":
+        # As an editor or Claude Code sets its terminal, and then more than is kept.
+        say("\x1b[?1049h\x1b[?2004h\x1b[?1002h\x1b[?1006h\x1b[?1h")
+        say("\x1b[4mfill \u6f22\x1b[m\r\n" * 150_000 + "filled\r\n")
     elif word == "bracketed":
         say("\x1b[?2004h")
     elif word == "raw":
@@ -308,6 +315,73 @@ def test_pasting_many_lines_asks_and_no_escape_gets_through(visitor: Visitor) ->
     page.evaluate("navigator.clipboard.writeText('a\\x1b[201~b')")
     page.keyboard.press("Control+v")
     expect(rows(page)).to_contain_text(r"got b'\x1b[200~a[201~b\x1b[201~'")
+
+
+SHOWN = """async ([whole, late]) => {
+    const found = performance.getEntriesByType("resource").find((entry) => entry.name.endsWith("/xterm.js"));
+    const { Terminal } = await import(found.name);
+    const shown = [];
+    for (const parts of [whole, late]) {
+        const terminal = new Terminal({ allowProposedApi: true, rows: 24, cols: 80 });
+        const place = document.body.appendChild(document.createElement("div"));
+        terminal.open(place);
+        for (const part of parts) {
+            const bytes = Uint8Array.from(atob(part), (character) => character.charCodeAt(0));
+            await new Promise((done) => terminal.write(bytes, done));
+        }
+        const buffer = terminal.buffer.active;
+        const cells = [];
+        for (let y = 0; y < 24; y += 1) {
+            const line = buffer.getLine(buffer.baseY + y);
+            for (let x = 0; x < 80; x += 1) {
+                const cell = line.getCell(x);
+                cells.push([cell.getChars(), cell.getFgColor(), cell.getBgColor(), cell.isBold()].join());
+            }
+        }
+        shown.push(JSON.stringify([terminal.modes, buffer.type, buffer.cursorX, buffer.cursorY, cells]));
+        terminal.dispose();
+        place.remove();
+    }
+    return shown;
+}"""
+LINE = "\x1b[38;5;%dm│ line %d é漢🙂\x1b[1m bold\x1b[22m text \x1b[?2026h\x1b[Kend\x1b[?2026l\r\n"
+OUTPUTS = {
+    "an editor": "\x1b[?1049h\x1b[?1002h\x1b[?1006h\x1b[?2004h\x1b[?1h\x1b=\x1b[?25l\x1b[5;20r\x1b[?6h",
+    "line drawing": "\x1b(0\x1b[4h\x1b[?7l\x1b[?1004h",
+    "left again": "\x1b[?1049h\x1b[?1003h\x1b[5;20r\x1b[?1003l\x1b[?1049l\x1b)0\x0e\x1b[?45h",
+    "reset in between": "\x1b[?2004h\x1b[?1000h\x1b[!p\x1b[?66h",
+}
+
+
+def test_late_view_is_what_a_view_of_all_would_be(visitor: Visitor) -> None:
+    """The server's state and the kept rest give the page's own emulator what the whole output gives it."""
+    page = visitor.open()
+    open_terminal(page)
+    for name, beginning in OUTPUTS.items():
+        whole = (beginning + "".join(LINE % (number % 256, number) for number in range(3000))).encode()
+        screen = Screen()
+        for start in range(0, len(whole), 4093):
+            screen.feed(whole[start : start + 4093])
+        mark = screen.mark(60_000)
+        assert mark is not None
+        state = mark.restoring + attributes_at_end(whole[mark.offset - 60_000 : mark.offset])
+        parts = [[whole], [state, whole[mark.offset :]]]
+        all_shown, late_shown = page.evaluate(SHOWN, [[b64encode(part).decode() for part in some] for some in parts])
+        assert late_shown == all_shown, name
+    # And so does a page that comes when most is no longer kept: a paste goes to the program as one.
+    tell(page, "editor")
+    expect(rows(page)).to_contain_text("filled")
+    late = visitor.open()
+    late.locator("[data-name=running] button").click()
+    expect(rows(late)).to_contain_text("filled")
+    expect(late.locator(".xterm-helper-textarea:focus")).to_be_editable()
+    tell(late, "raw")
+    expect(rows(late)).to_contain_text("raw")
+    late.evaluate("navigator.clipboard.writeText('one\\ntwo')")
+    late.keyboard.press("Control+v")
+    expect(rows(late)).to_contain_text(r"got b'\x1b[200~one\rtwo\x1b[201~'")
+    late.keyboard.press("ArrowUp")
+    expect(rows(late)).to_contain_text(r"got b'\x1bOA'")
 
 
 def test_keys_mean_what_claude_code_expects(visitor: Visitor) -> None:

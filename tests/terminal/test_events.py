@@ -333,6 +333,52 @@ def test_gap_is_told_when_the_replay_is_too_short(program_folder: Path, server: 
     second.close()
 
 
+FULL_SCREEN = r"""
+import os, signal, sys
+def paint(*_about):
+    rows, cols = os.get_terminal_size()[::-1]
+    os.write(1, b"\x1b[H\x1b[1;35mpainted %d x %d\x1b[0m" % (rows, cols))
+signal.signal(signal.SIGWINCH, paint)
+os.write(1, b"\x1b]0;an editor\x07\x1b[?1049h\x1b[?2004h\x1b[?1002h\x1b[?1006h\x1b[?1h\x1b=\x1b[?25l\x1b[>4;1m")
+row = "\x1b[4mrow \u6f22\U0001f642\x1b[38;2;1;2;3m of many\x1b[m\r\n".encode() * 100
+for _time in range(1200):
+    os.write(1, row)
+os.write(1, b"FULL")
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("options", PIECES.values(), ids=PIECES.keys())
+def test_late_view_gets_the_state_begins_with_a_line_and_is_repainted(
+    program_folder: Path, server: Server, account: str, tmp_path: Path, options: dict[str, bool]
+) -> None:
+    (tmp_path / "editor.py").write_text(FULL_SCREEN)
+    fake_claude(program_folder, f"stty raw -echo; exec {sys.executable} {tmp_path / 'editor.py'}")
+    first = Client(server)
+    terminal_id = first.start(account)["terminal_id"]
+    first.wait_for_output("FULL")
+    late = Client(server, ack="ack" in options)
+    late.emit("attach_terminal", {"terminal_id": terminal_id, "from": None, **options})
+    attached = late.wait("terminal_attached")
+    state = late.wait("terminal_output")
+    assert state["state"] is True
+    assert state["offset"] == state["end"] == attached["offset"] == attached["gap"] > 2_000_000
+    kind = (lambda text: text.encode()) if options else str
+    modes = (
+        "\x1bc\x1b]2;an editor\x1b\\\x1b[?1049h\x1b[?2004h\x1b[?1002h\x1b[?1006h\x1b[?1h\x1b[?66h\x1b[?25l\x1b[>4;1m"
+    )
+    assert state["data"] == kind(modes + "\x1b[m")
+    assert late.wait("terminal_output", count=2)["data"].startswith(kind("\x1b[4mrow 漢🙂"))
+    # Told another size and the right one again, it has drawn its screen anew.
+    late.wait_for_output(kind("painted 23 x 80"))
+    late.wait_for_output(kind("painted 24 x 80"))
+    # Who was there all the time is sent no state.
+    assert not [payload for name, payload in first.events if name == "terminal_output" and "state" in payload]
+    first.close()
+    late.close()
+
+
 def test_title_and_attention_are_told_and_typing_clears_it(program_folder: Path, server: Server, account: str) -> None:
     title, notification = "\\033]0;work é\\007", "\\033]777;notify;Claude Code;needs you\\033\\\\"
     told = f"printf '{title}'; printf '{notification}'"

@@ -17,7 +17,7 @@ from claude_accounts.messages import AccountsError
 from claude_accounts.system.process_ending import process_table
 from claude_accounts.terminal.process import INPUT_LIMIT, InputFull, Terminal, clamped, terminal_environment
 from claude_accounts.terminal.replay import Replay
-from claude_accounts.terminal.signals import SignalReader
+from claude_accounts.terminal.screen import Screen
 from claude_accounts.terminal.terminals import HIGH, MaxTerminals, Terminals
 
 
@@ -110,45 +110,45 @@ SPOKEN += b"\x1b]52;c;aGVsbG8=\x07 end"
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, len(SPOKEN)])
 def test_title_and_notification_are_found_however_they_are_cut(size: int) -> None:
-    reader = SignalReader()
+    reader = Screen()
     for start in range(0, len(SPOKEN), size):
         reader.feed(SPOKEN[start : start + size])
-    assert reader.title == "tïtle"
-    assert reader.attention is not None
-    assert reader.attention[:3] == ("notification", "Claude", "needs; you")
+    assert reader.signals.title == "tïtle"
+    assert reader.signals.attention is not None
+    assert reader.signals.attention[:3] == ("notification", "Claude", "needs; you")
 
 
 def test_bell_alone_is_attention_and_the_end_of_a_title_is_not() -> None:
-    reader = SignalReader()
+    reader = Screen()
     assert reader.feed(b"\x1b]2;one\x07")
-    assert reader.attention is None
+    assert reader.signals.attention is None
     assert reader.feed(b"ding\x07")
-    assert reader.attention is not None
-    assert reader.attention.kind == "bell"
+    assert reader.signals.attention is not None
+    assert reader.signals.attention.kind == "bell"
 
 
 def test_progress_is_no_notification() -> None:
-    reader = SignalReader()
+    reader = Screen()
     reader.feed(b"\x1b]9;4;1;50\x07")
-    assert reader.attention is None
+    assert reader.signals.attention is None
     reader.feed(b"\x1b]9;done\x07")
-    assert reader.attention is not None
-    assert reader.attention.body == "done"
+    assert reader.signals.attention is not None
+    assert reader.signals.attention.body == "done"
 
 
 def test_endless_string_costs_no_memory_and_is_no_title() -> None:
-    reader = SignalReader()
+    reader = Screen()
     reader.feed(b"\x1b]0;" + b"x" * 10_000)
     for _piece in range(100):
         reader.feed(b"y" * 10_000)
     reader.feed(b"\x07\x1b]0;after\x07")
-    assert reader.title == "after"
+    assert reader.signals.title == "after"
 
 
 def test_title_holds_nothing_that_drives_a_terminal() -> None:
-    reader = SignalReader()
+    reader = Screen()
     reader.feed(b"\x1b]0;a\x00\x08b\xe2\x80\xaec\x07")
-    assert reader.title == "abc"
+    assert reader.signals.title == "abc"
 
 
 def test_program_leads_its_own_session_on_its_own_terminal(terminals: Terminals) -> None:

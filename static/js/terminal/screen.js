@@ -72,6 +72,11 @@ export class Screen {
     });
   }
 
+  /** Take what no program wrote: it sets the modes that held where the replay begins, and takes no place in it. @param {Uint8Array} data */
+  restore(data) {
+    this.terminal.write(data);
+  }
+
   /** Go on at `offset`: until `replayEnd` was parsed nothing is answered, since it was answered when it happened. @param {number} offset @param {number} replayEnd */
   replay(offset, replayEnd) {
     if (offset > this.end) this.restart(offset);

@@ -204,11 +204,12 @@ function onAttached(pane, attached) {
   if (pane === current) remember();
 }
 
-/** @param {Pane} pane @param {{data: ArrayBuffer | string, offset: number, gap?: number}} output */
+/** @param {Pane} pane @param {{data: ArrayBuffer | string, offset: number, gap?: number, state?: boolean}} output */
 function onOutput(pane, output) {
   if (output.gap) pane.screen?.restart(output.offset);
   const data = typeof output.data === "string" ? new TextEncoder().encode(output.data) : new Uint8Array(output.data);
-  pane.screen?.write(data, output.offset);
+  if (output.state) pane.screen?.restore(data);
+  else pane.screen?.write(data, output.offset);
 }
 
 /** @param {Pane} pane @param {{exit_code: number | null, signal?: number | null}} exit */
