@@ -80,14 +80,15 @@ def import_accounts(arguments: argparse.Namespace) -> None:
     except InvalidInput as error:
         raise _about_source(where, error) from error
     asks = arguments.discover and not arguments.yes
+    only_told = arguments.dry_run or (asks and arguments.json)
     listed = arguments.dry_run or asks or any(row.tool != sources.OURS for row in plan.rows)
-    if arguments.json and arguments.dry_run:
+    if arguments.json and only_told:
         print_json(dry_run=True, **planning.as_json(plan))
     elif listed and not arguments.json:
         _list(found, plan)
     if plan.refusal is not None:
         raise _about_source(where, plan.refusal)
-    if arguments.dry_run or (asks and not _agreed(plan)):
+    if only_told or (asks and not _agreed(plan)):
         return
     done = planning.carry_out(plan)
     journal.note("import", actor=journal.COMMAND_LINE, detail=journal.names(done.imported))
@@ -190,6 +191,9 @@ def _tell(plan: Plan, done: planning.Done) -> None:
     if done.skipped:
         shown = ", ".join(done.skipped[:10]) + (", …" if len(done.skipped) > 10 else "")
         say(_("  Already there, left as they are: {names}", names=shown))
+    doubted = [row for row in plan.rows if row.will == ADDED and row.why]
+    for row in doubted[:10]:
+        warn(f"{row.name}: {row.why}")
     for folder in done.bound:
         say(_("  {folder} belongs to its account here too", folder=printable(folder)))
     moved = [name for name in plan.moved() if name in done.imported]

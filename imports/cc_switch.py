@@ -66,7 +66,7 @@ def found(path: str) -> list[Found]:
 
 def of_config(value: dict[str, Any]) -> list[Found]:
     """Return the accounts of its older configuration."""
-    providers = _object((value.get("claude") or value).get("providers"))
+    providers = _object((_object(value.get("claude")) or value).get("providers"))
     return [
         _of_provider(
             str(each.get("id") or number), each.get("name"), each.get("settingsConfig"), _object(each.get("meta"))

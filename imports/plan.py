@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from .. import db
-from ..accounts import bindings, entries
+from ..accounts import bindings, entries, pasted
 from ..messages import InvalidInput, NotFound, _, printable
 from .found import Found, shown
 from .sources import OURS, Source
@@ -24,7 +24,8 @@ class Row(NamedTuple):
     """What will become of one account: `name` is what it is called here, `called` what it was called there.
 
     `will` is one of ADDED, SKIPPED (somebody of that name or the very same account is here), LEFT_OUT (it cannot come;
-    the others do) and REFUSED (nothing of the file comes). `why`, `hint` and `field` say more where there is more.
+    the others do) and REFUSED (nothing of the file comes). `why`, `hint` and `field` say more where there is more; of
+    what is ADDED, why its credential looks as if it could not be one.
     """
 
     tool: str
@@ -43,6 +44,8 @@ class Row(NamedTuple):
         """Return one sentence on what will become of the account."""
         if self.will != ADDED:
             return self.why
+        if self.why:
+            return _("will be added, but {doubt}", doubt=self.why)
         if self.brings == IDENTITY and self.tool != OURS:
             return _("will be added without a login: sign in afterwards")
         if self.brings == LOGIN and self.may_move:
@@ -185,7 +188,7 @@ class _Planner:
         name = str(entry["name"])
         there = name in self._here or name in self._planned
         will = SKIPPED if there else ADDED
-        why = _("there is already an account {name}", name=name) if there else ""
+        why = _("there is already an account {name}", name=name) if there else _doubt(entry)
         row = Row(tool, called, name, str(entry["auth_type"]), _brings(entry), will, why)
         if account is not None:
             row = row._replace(may_move=bool(account.tokens), folders=account.folders)
@@ -247,6 +250,11 @@ def _brings(entry: dict[str, Any]) -> str:
     if entry.get("refresh_token"):
         return LOGIN
     return TOKEN if entry.get("access_token") else IDENTITY
+
+
+def _doubt(entry: dict[str, Any]) -> str:
+    secret = str(entry.get("api_key") or entry.get("access_token") or "")
+    return pasted.doubt(secret, str(entry["auth_type"])) if secret else ""
 
 
 def _text(value: object) -> str:

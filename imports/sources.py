@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ..claude import credentials_file
 from ..messages import AccountsError, InvalidInput, _, printable
 from . import caam, cc_switch, ccs, claude_folder, claude_swap, clauth, reading, settings_env
 from .found import Found
@@ -96,6 +97,9 @@ def of_value(value: Any, path: str = "", called: str = "") -> Source:
 
 def of_path(path: str) -> Source:
     """Return what lies at a path that somebody named: a file, or the folder of a tool. Raises AccountsError."""
+    store = path if os.path.isdir(path) else os.path.dirname(path) if path.endswith(".credentials.json") else ""
+    if store and os.path.realpath(store) == os.path.realpath(credentials_file.store_folder(os.environ)):
+        raise InvalidInput(_("this is the login that Claude Code has now: capture it"), "claude-accounts login NAME")
     if not os.path.isdir(path):
         return of_bytes(reading.file_bytes(path), path)
     for name, tool in TOOLS.items():

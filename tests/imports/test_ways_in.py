@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conftest import Cli, assert_fails_cleanly
 from running_dashboard import ACCESS, API_KEY, REFRESH, Dashboard, set_up
+from test_prompts import person
 
 from claude_accounts import db
 from claude_accounts.imports import plan, reading, sources
@@ -179,3 +180,37 @@ def test_a_dry_run_asks_a_browser_for_no_password(dashboard: Dashboard) -> None:
     assert client.post("/api/auth/lock", json={}, headers=headers).status_code in (200, 401)
     answer = client.post("/api/import?dry_run=1", json=[WORK])
     assert answer.status_code == 200 and API_KEY not in answer.text
+
+
+def test_the_login_that_claude_has_now_is_captured_and_not_copied(cli: Cli, home: Path) -> None:
+    (home / ".claude").mkdir()
+    (home / ".claude" / ".credentials.json").write_text(json.dumps(CREDENTIALS))
+    for given in (home / ".claude" / ".credentials.json", home / ".claude"):
+        finished = cli("import", str(given), "--move-logins", "--name", "work")
+        assert_fails_cleanly(finished, "Claude Code has now", "claude-accounts login NAME")
+
+
+def test_what_looks_cut_comes_and_is_said(cli: Cli, home: Path) -> None:
+    """A script is never refused for it."""
+    cut = f"sk-ant-api03-{'k' * 60}"
+    (home / "given").write_text(json.dumps([WORK | {"api_key": cut}]))
+    assert "it may be cut" in cli("import", str(home / "given"), "--dry-run").stdout
+    finished = cli("import", str(home / "given"))
+    assert finished.returncode == 0 and "work: this has 73 characters instead of 108" in finished.stderr
+    assert db.export_accounts(current=False)[0]["api_key"] == cut
+
+
+def test_a_person_is_asked_for_a_name_and_for_a_yes(home: Path) -> None:
+    (home / ".claude-work").mkdir()
+    (home / "given.json").write_text(json.dumps(CREDENTIALS))
+    with person("import", str(home / "given.json")) as somebody:
+        somebody.reads("What shall the account be called?")
+        somebody.types("Client\r")
+        assert somebody.waits() == 0
+    (home / ".claude-work" / ".claude.json").write_text(json.dumps({"primaryApiKey": "sk-ant-api03-" + "p" * 95}))
+    for answer, names in (("n\r", ["client"]), ("\r", ["client", "work"])):
+        with person("import", "--discover") as somebody:
+            somebody.reads("Import 1 account? [Y/n]")
+            somebody.types(answer)
+            assert somebody.waits() == 0
+        assert db.account_names() == names
