@@ -150,7 +150,8 @@ def _tell_what_stays() -> None:
     """Say what an uninstall leaves, where it is and how it goes."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(home_folder(), ".cache")
     libraries = os.path.join(cache, "claude-accounts")
-    if os.path.exists(data_folder()):
+    folder = data_folder()
+    if os.path.isdir(folder) and (not os.access(folder, os.R_OK) or os.listdir(folder)):
         path = shlex.quote(printable(data_folder()))
         say(_("  Accounts, key and logins stay; to delete them for good: rm -r {path}", path=path))
     if os.path.exists(libraries):

@@ -296,7 +296,7 @@ _ZSH_COMPLETION = r"""_claude_accounts_complete() {
     found=("${(@f)$(claude-accounts __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
     [[ -n "$found" ]] && compadd -- $found || _files
 }
-if (( $+functions[compdef] )); then compdef _claude_accounts_complete claude-accounts; fi
+if (( ${+functions[compdef]} )); then compdef _claude_accounts_complete claude-accounts; fi
 """
 
 _FISH_COMPLETION = r"""function _claude_accounts_takes_no_file

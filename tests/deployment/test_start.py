@@ -463,10 +463,19 @@ def test_fresh_checkout_serves_its_page_and_does_so_again_at_once(
         [str(folder / "start.sh"), "--local"], capture_output=True, text=True, timeout=240, env=os.environ | nowhere
     )
     assert_fails_cleanly(offline, "the Python package index cannot be reached", "check the network")
-    environ = {"XDG_CACHE_HOME": libraries_cache}
+    # What is meant for other installations of pip, and other programs of Python.
+    (home / ".config" / "pip").mkdir(parents=True)
+    (home / ".config" / "pip" / "pip.conf").write_text("[install]\nuser = true\ntarget = /nowhere/target\n")
+    environ = {"PIP_USER": "1", "PIP_PREFIX": "/nowhere/prefix", "PIP_DRY_RUN": "1", "PYTHONHOME": "/nowhere"}
+    environ |= {"XDG_CACHE_HOME": libraries_cache}
     first, second = (_served(folder, browser, environ) for _start in range(2))
     assert "preparing" in first and "Collecting" not in first
     assert "preparing" not in second
+
+
+def test_without_bash_one_line_says_so(checkout: Checkout) -> None:
+    (checkout.tools / "bash").unlink()
+    assert_fails_cleanly(checkout.start("list"), "bash is missing")
 
 
 @pytest.mark.parametrize("path", [".:/usr/bin:/bin", ":/usr/bin:/bin", "/usr/bin:/bin:", "here:/usr/bin:/bin"])

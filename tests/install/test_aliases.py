@@ -156,6 +156,21 @@ def test_completion_in_zsh(cli: Cli, tmp_path: Path) -> None:
     assert finished.stdout.split() == ["--", "perso"], finished.stderr
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("bash", "set -euo pipefail; shopt -s failglob nullglob nocasematch; IFS=:"),
+        ("zsh", "setopt nounset errexit warn_create_global ksh_arrays sh_word_split null_glob no_aliases"),
+        ("zsh", "emulate ksh"),
+    ],
+)
+def test_the_options_that_a_person_has_set_stop_nothing(kind: str, options: str, cli: Cli, tmp_path: Path) -> None:
+    script = tmp_path / "aliases"
+    script.write_text(shell_aliases.alias_script(["work"], kind))
+    finished = run_in(kind, f"{options}; . '{script}'; claude-accounts --version", tmp_path)
+    assert (finished.stdout[:16], finished.stderr) == ("claude-accounts ", ""), finished
+
+
 def test_every_completion_script_parses(cli: Cli, tmp_path: Path) -> None:
     for kind in shell_aliases.SHELLS:
         text = cli("completion", kind).stdout

@@ -273,3 +273,5 @@ def test_an_uninstall_says_what_stays_and_where(home: Path, cli: Cli) -> None:
         assert f"rm -r {place}" in said
     assert (home / ".claude-accounts" / "accounts.db").exists() and "~/.claude are as they were" in said
     assert "rm -r" not in cli("uninstall", "--dry-run").stderr
+    shutil.rmtree(home / ".claude-accounts")
+    assert "for good" not in cli("uninstall").stderr
