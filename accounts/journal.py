@@ -62,7 +62,7 @@ def listed(*, limit: int, before: int = 0, event: str = "") -> list[Entry]:
             "WHERE (? = 0 OR id < ?) AND ? IN ('', event) ORDER BY id DESC LIMIT ?",
             (before, before, event, limit),
         ).fetchall()
-    return [Entry(*row) for row in rows]
+    return [storage.made(Entry, row) for row in rows]
 
 
 def names(given: Sequence[str]) -> str:

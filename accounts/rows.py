@@ -342,7 +342,7 @@ def select(connection: sqlite3.Connection, condition: str = "", *values: object)
     # A name as typed may be no UTF-8; then it is nobody's.
     taken = [storage.kept(value) if isinstance(value, str) else value for value in values]
     found = connection.execute(f"{_SELECT}{where} ORDER BY created_at, accounts.rowid", taken)
-    return [Stored._make(row) for row in found]
+    return [storage.made(Stored, row) for row in found]
 
 
 def of_id(connection: sqlite3.Connection, account_id: str) -> Stored:

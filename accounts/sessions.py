@@ -44,6 +44,27 @@ class Session(NamedTuple):
     elsewhere: str = process_place.HERE
 
 
+class _Recorded(NamedTuple):
+    """What a record holds, of which a damaged database may have made anything."""
+
+    pid: int
+    process_started: str
+    account_id: str
+    folder: str | bytes
+    since: int
+    origin: str
+    token_ends: int
+    namespace: str
+    pin: str | bytes
+    config_folder: str | bytes
+
+
+def _checked(row: sqlite3.Row) -> sqlite3.Row:
+    """Return a record as it is. Raises StorageFailed for one that cannot be ours."""
+    storage.made(_Recorded, [row[name] for name in _Recorded._fields])
+    return row
+
+
 def stamp(account_id: str) -> None:
     """Note that the account's credential has been given out now."""
     try:
@@ -68,7 +89,7 @@ def record(
     try:
         with storage.writing(durable=False, secrets=False, patience=_PATIENCE_SECONDS) as connection:
             _stamp(connection, stored.id)
-            rows = connection.execute("SELECT * FROM running_sessions").fetchall()
+            rows = [_checked(row) for row in connection.execute("SELECT * FROM running_sessions").fetchall()]
             gone = [(row["pid"], row["process_started"]) for row in rows if not _places(row)]
             connection.executemany("DELETE FROM running_sessions WHERE pid = ? AND process_started = ?", gone)
             connection.execute(_RECORD, values)
@@ -86,7 +107,7 @@ def listed(account_id: str | None = None) -> list[Session]:
             "SELECT running_sessions.*, name FROM running_sessions JOIN accounts ON accounts.id = account_id"
             " ORDER BY since"
         ).fetchall()
-    wanted = [row for row in rows if account_id in (None, row["account_id"])]
+    wanted = [_checked(row) for row in rows if account_id in (None, row["account_id"])]
     return [_session(row, *where) for row in wanted for where in _places(row)]
 
 

@@ -10,10 +10,11 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..messages import InvalidInput, StorageFailed, _, printable, warn
 from ..system.access import NOTHING_THERE, cannot_read, cannot_write, exists, open_plain_file
@@ -196,6 +197,17 @@ UPDATE accounts SET tried = 'works', tried_at = (SELECT max(seen_at) FROM usage 
     WHERE id IN (SELECT account_id FROM usage);
 """
 
+_COLUMN_TYPES: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bytes": bytes,
+    "str | None": (str, type(None)),
+    "str | bytes": (str, bytes),
+}
+# In milliseconds: the end of the year 9999.
+_LATEST = 253_402_300_799_999
+_Made = TypeVar("_Made")
 _told: set[str] = set()
 _ciphers: dict[tuple[str, int, int], tuple[Fernet, bytes]] = {}
 # The cipher of the open transaction once it was needed: ten thousand accounts look at the key file once.
@@ -328,8 +340,38 @@ def kept(text: str) -> str | bytes:
 
 
 def told(value: str | bytes) -> str:
-    """Return the text that `kept` was given."""
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+    """Return the text that `kept` was given. Raises StorageFailed for bytes that it would not have made."""
+    try:
+        return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+    except UnicodeDecodeError as error:
+        raise _damaged() from error
+
+
+def made(kind: Callable[..., _Made], row: Iterable[object]) -> _Made:
+    """Return a row as the named tuple that it is, whose annotations say what its columns hold.
+
+    SQLite lets anything stand anywhere. Raises StorageFailed for another type, and for moments that no calendar has.
+    """
+    values = tuple(row)
+    types, integers, seen = _columns_of(kind)
+    shape = (*map(type, values),)
+    if shape not in seen:
+        if not all(map(issubclass, shape, types)):
+            raise _damaged()
+        # There are few: a column that may be None doubles them.
+        seen.add(shape)
+    moments: list[Any] = [*map(values.__getitem__, integers)]
+    if moments and not (max(moments) <= _LATEST and min(moments) >= -_LATEST):
+        raise _damaged()
+    return kind(*values)
+
+
+@cache
+def _columns_of(kind: Callable[..., object]) -> tuple[list[Any], list[int], set[tuple[type, ...]]]:
+    """Return the types of a named tuple's columns, the numbers of those that hold an integer, and room for shapes."""
+    told = kind.__annotations__.values()
+    texts = [each.__name__ if isinstance(each, type) else getattr(each, "__forward_arg__", str(each)) for each in told]
+    return [_COLUMN_TYPES[text] for text in texts], [at for at, text in enumerate(texts) if text == "int"], set()
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def of_name(account_name: str) -> dict[str, Usage]:
             " WHERE name = ?",
             (storage.kept(account_name),),
         ).fetchall()
-    return {row["period"]: Usage(*row) for row in rows}
+    return {row["period"]: storage.made(Usage, row) for row in rows}
 
 
 def of_all() -> dict[str, list[Usage]]:
@@ -75,7 +75,7 @@ def of_all() -> dict[str, list[Usage]]:
         rows = connection.execute("SELECT account_id, period, percent, resets_at, seen_at FROM usage").fetchall()
     found: dict[str, list[Usage]] = {}
     for row in rows:
-        found.setdefault(row["account_id"], []).append(Usage(*row[1:]))
+        found.setdefault(row["account_id"], []).append(storage.made(Usage, row[1:]))
     for usages in found.values():
         usages.sort(key=lambda usage: PERIODS.index(usage.period) if usage.period in PERIODS else len(PERIODS))
     return found

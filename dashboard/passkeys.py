@@ -138,7 +138,7 @@ def listed(place: Place | None = None) -> list[Passkey]:
             "SELECT credential_id, name, rp_id, origin, created_at, last_used_at, sign_count, public_key "
             "FROM passkeys ORDER BY created_at, credential_id"
         ).fetchall()
-    return [key for key in (Passkey(*row) for row in rows) if place is None or key.origin == place.origin]
+    return [key for key in (storage.made(Passkey, row) for row in rows) if place is None or key.origin == place.origin]
 
 
 def options_to_add(place: Place, challenge: bytes) -> dict[str, Any]:

@@ -259,7 +259,7 @@ def _find_session(session_id: str) -> Session | None:
         row = connection.execute(
             "SELECT * FROM sessions WHERE id_hash = ? AND expires_at > ?", (digest(session_id), _now_ms())
         ).fetchone()
-    return Session(*row) if row else None
+    return storage.made(Session, row) if row else None
 
 
 def list_sessions() -> list[Session]:
@@ -268,7 +268,7 @@ def list_sessions() -> list[Session]:
         rows = connection.execute(
             "SELECT * FROM sessions WHERE expires_at > ? ORDER BY created_at DESC, id_hash", (_now_ms(),)
         ).fetchall()
-    return [Session(*row) for row in rows]
+    return [storage.made(Session, row) for row in rows]
 
 
 def note_seen(session: Session) -> None:

@@ -51,14 +51,14 @@ def find(text: str) -> Token | None:
             f"SELECT hash, {_COLUMNS} FROM api_tokens WHERE hash = ? AND (expires_at = 0 OR expires_at > ?)",  # noqa: S608
             (hashed, _now_ms()),
         ).fetchone()
-    return Token(*row[1:]) if row is not None and hmac.compare_digest(str(row[0]), hashed) else None
+    return storage.made(Token, row[1:]) if row is not None and hmac.compare_digest(str(row[0]), hashed) else None
 
 
 def listed() -> list[Token]:
     """Return every token, the oldest first; those whose end has come too, so that their owner sees it."""
     with storage.reading() as connection:
         rows = connection.execute(f"SELECT {_COLUMNS} FROM api_tokens ORDER BY id").fetchall()  # noqa: S608
-    return [Token(*row) for row in rows]
+    return [storage.made(Token, row) for row in rows]
 
 
 def live_owners() -> set[str]:
