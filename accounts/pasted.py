@@ -167,10 +167,15 @@ def doubt(secret: str, auth_type: str) -> str:
         return _("this is an API key, not an OAuth token")
     if auth_type == "oauth" and found == REFRESH_TOKEN:
         return _("this is a refresh token, not an access token")
+    if found == UNKNOWN and auth_type == "oauth" and "#" in secret:
+        return _("this looks like the code of the sign-in page, not like the token that claude then prints")
     if found == UNKNOWN and auth_type == "api_key":
         return _("this does not begin like an API key of Anthropic (sk-ant-api03-)")
     if found == UNKNOWN:
         return _("this does not begin like a token of Claude Code (sk-ant-oat01-)")
+    odd = re.sub(r"[A-Za-z0-9_-]", "", secret)
+    if odd:
+        return _("this holds {character}, which no such credential has", character=odd[0])
     return _odd_length(secret)
 
 

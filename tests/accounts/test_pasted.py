@@ -210,6 +210,8 @@ def test_what_comes_out_is_a_bare_part_of_what_went_in(given: bytes | str) -> No
         ("sk-ant-sid01-" + "a" * 95, pasted.SESSION_KEY, "the session of a browser", "the session of a browser"),
         ("sk-proj-" + "a" * 40, pasted.VENDOR_KEY, "a key of OpenAI", "a key of OpenAI"),
         ("AIza" + "a" * 35, pasted.VENDOR_KEY, "a key of Google", "a key of Google"),
+        (TOKEN + "#state", pasted.ACCESS_TOKEN, "an OAuth token", "holds #, which"),
+        ("aBcD1234#eFgH5678", pasted.UNKNOWN, "does not begin like an API key", "the code of the sign-in page"),
         ("hello", pasted.UNKNOWN, "does not begin like an API key", "does not begin like a token"),
     ],
 )

@@ -60,6 +60,19 @@ def test_what_is_not_unmistakable_is_refused_and_nothing_of_it_reaches_the_shell
     assert names(cli) == []
 
 
+def test_a_key_longer_than_a_line_of_the_terminal_is_whole(cli: Cli) -> None:
+    key = "gateway." + "k" * 6000 + ".END"
+    with person("add", "work", "--no-approve") as somebody:
+        somebody.reads("API key")
+        for at in range(0, len(key), 1000):
+            somebody.types(key[at : at + 1000])
+        somebody.types("\r")
+        somebody.reads("Keep it anyway?")
+        somebody.types("y\r")
+        assert somebody.waits() == 0
+    assert held(cli) == key
+
+
 def test_a_token_on_two_lines_replaces_the_one_before(cli: Cli) -> None:
     cli("add", "ci", "--oauth", "--token", "-", stdin=TOKEN.replace("t", "o"))
     with person("update", "ci") as somebody:
