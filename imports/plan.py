@@ -143,10 +143,13 @@ class _Planner:
         self._move = move_logins
         self._planned: set[str] = set()
         self._known: dict[tuple[str, str], str] = {}
+        self._without_login: set[str] = set()
         self._here = set(db.account_names())
         if not all(source.whole for source in sources):
             for stored in db.export_accounts(current=False):
                 self._remember(stored)
+                if _brings(stored) == IDENTITY:
+                    self._without_login.add(str(stored["name"]))
 
     def add_ours(self, source: Source) -> None:
         for number, given in enumerate(source.entries, 1):
@@ -168,6 +171,10 @@ class _Planner:
         same = self._same(account.entry | account.tokens)
         if same:
             why = _("it is {name} already", name=printable(same))
+            if same in self._without_login:
+                # Whoever has signed in only elsewhere expects that this mends it.
+                command = f"claude-accounts login --new {printable(same)}"
+                why = _("it is {name} already; its sign-in: {command}", name=printable(same), command=command)
             self._row(tool, account, same, entry, SKIPPED, why)
             return
         name = self._chosen or self._free_name(account)

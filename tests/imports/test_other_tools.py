@@ -122,6 +122,14 @@ def test_an_identity_that_came_without_its_tokens_guards_the_sign_in(home: Path)
     assert db.find_account("boulot").status() == "needs_login"
 
 
+def test_a_second_import_says_how_the_login_is_made(home: Path) -> None:
+    other_tools.claude_folder(home / ".claude-boulot", "w")
+    plan.carry_out(of("claude"))
+    for move in (False, True):
+        (row,) = of("claude", move=move).rows
+        assert row.will == "skipped" and row.told().endswith("claude-accounts login --new boulot")
+
+
 def test_claude_swap_takes_what_is_newest_and_its_folders_come_along(home: Path) -> None:
     (home / "project").mkdir()
     other_tools.claude_swap(home / "store", folder=str(home / "project"))
