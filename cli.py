@@ -233,6 +233,8 @@ def _run(words: list[str], debug: bool) -> int:
     if len(ours) == 2 and ours[0] in _PASSES_ARGUMENTS_ON and not ours[1].startswith("-"):
         # There is no option of ours to parse, and the parser's import would be a tenth of a launch.
         _family("launches").start(*ours, passed_on)
+    if not words and _family("picker").possible():
+        return _picked(debug)
     _family("mishaps").watch(words, debug=debug)
     if ours and not ours[0].startswith("-") and ours[0] not in _COMMANDS:
         raise _unknown_command(ours[0])
@@ -248,6 +250,14 @@ def _run(words: list[str], debug: bool) -> int:
     arguments.parser_of = build_parser
     arguments.commands = list(_COMMANDS)
     return arguments.run(arguments) or 0
+
+
+def _picked(debug: bool) -> int:
+    """Let a person pick an account, and do with it what its command does."""
+    action, name = _family("picker").pick()
+    if action == "launch":
+        _family("launches").start("launch", name, [])
+    return _run([action, "--", name], debug)
 
 
 def _unknown_command(word: str) -> AccountsError:
