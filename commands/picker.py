@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from .. import db
-from ..accounts import bindings, clocks
+from ..accounts import bindings, clocks, proofs
 from ..messages import Declined, StorageFailed, _, printable
 from .tables import cells, cut
 
@@ -163,8 +163,8 @@ def _rows() -> tuple[list[Row], int]:
 
 def _row(account: db.Account, width: int) -> Row:
     name = printable(account.name)
-    words = {"valid": _("valid"), "expired": _("expired"), "needs_login": _("needs login")}
-    state = words.get(account.status(), account.status())
+    words = {"expired": _("expired"), "needs_login": _("needs login")}
+    state = words.get(account.status()) or proofs.text(account, short=True)
     used = clocks.when(clocks.of_text(account.last_used))
     identity = printable(account.email)
     pieces = [name + " " * (width - cells(name)), state, "" if used == "-" else used, identity]

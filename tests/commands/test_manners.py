@@ -344,7 +344,7 @@ def test_french_is_french_throughout(run: Run, monkeypatch: pytest.MonkeyPatch) 
     three_kinds()
     assert "options :" in run("list", "--help").out and "options:" not in run("list", "--help").out
     listed = run("list").out
-    assert "dans 29 jours" in listed and "il y a 1 heure" in listed and "valable" in listed
+    assert "dans 29 jours" in listed and "il y a 1 heure" in listed and "expiré" in listed
     found = run("doctor").out
     assert re.search(r"^ok +fichiers ", found, re.MULTILINE) and not re.search(r"^(warn|fail) ", found, re.MULTILINE)
     assert clocks.time_left(now_ms() + 47 * HOUR + MINUTE) == "1j23h"
