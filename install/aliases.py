@@ -73,13 +73,8 @@ def outdated_files(names: list[str]) -> list[str]:
     """Return which alias files an install would write: those that are missing or say something else."""
     found = []
     for shell in ("bash", "fish"):
-        try:
-            with open(alias_path(shell), "rb") as file:
-                if file.read() == os.fsencode(alias_script(names, shell)):
-                    continue
-        except FileNotFoundError:
-            pass
-        found.append(alias_path(shell))
+        if _read(shell) != os.fsencode(alias_script(names, shell)):
+            found.append(alias_path(shell))
     return found
 
 
@@ -113,11 +108,7 @@ def aliases_are_current(names: list[str]) -> bool | None:
 def gone_program() -> str:
     """Return what an installed alias file starts and is no longer there, or ""."""
     for shell in ("bash", "fish"):
-        try:
-            with open(alias_path(shell), "rb") as file:
-                _path, program = _written_for(file.read())
-        except FileNotFoundError:
-            continue
+        _path, program = _written_for(_read(shell) or b"")
         for word in (program[0], program[-1]) if program else ():
             if not os.path.exists(word):
                 return word
