@@ -130,7 +130,7 @@ def test_logins_that_cannot_be_durable_say_why(endpoint: TokenEndpoint, cli: Cli
     entry = next(entry for entry in db.export_accounts() if entry["name"] == "client")
     db.import_accounts([entry | {"name": "twin"}])
     assert_fails_cleanly(cli("update", "client", "--durable"), "one login", "login --new --durable")
-    assert_fails_cleanly(cli("add", "x1", "--durable"), "--oauth")
+    assert_fails_cleanly(cli("add", "x1", "--durable"), "--oauth", code=2)
 
 
 def test_login_that_claude_code_renews_itself_is_not_given_a_second_owner(
