@@ -28,9 +28,10 @@ _CAPABILITIES = {b"TN": b"xterm-256color", b"Co": b"256", b"colors": b"256", b"R
 # What an emulator sends by itself where it answers too, and no key does.
 _REPLY = re.compile(
     rb"\x1b\[[?>=][0-9;]{0,64}[cu]|\x1b\[\??[0-9;]{0,32}\$y|\x1b\[[03]n|\x1b\[\?(?:997|10|11|13|21|20|27|50|53)[0-9;]{0,16}n"
-    rb"|\x1b\[(?:[4689]|10);[0-9;]{1,16}t|\x1b\](?:4;\d{1,3}|1[0-9]);rgb[^\x07\x1b]{1,64}(?:\x07|\x1b\\)"
+    rb"|\x1b\[(?:[4689]|10);[0-9;]{1,16}t"
     rb"|\x1bP[01]?[$+!>][^\x07\x1b]{0,256}\x1b\\"
 )
+_COLOUR_REPLY = re.compile(rb"\x1b\]((?:4;\d{1,3}|1[0-2]));(rgb:[0-9a-fA-F/]{5,14})(?:\x07|\x1b\\)")
 _PLACE = re.compile(rb"\x1b\[\??(\d{1,5});(\d{1,5})(?:;1)?R")
 # F3 together with Shift, Alt or Ctrl is told in the very words of a cursor in the first line.
 _KEY = re.compile(rb"\x1b\[1;(?:[2-9]|1[0-6])R")
@@ -68,6 +69,17 @@ class Look:
         colours |= {f"4;{place}": colour for place, colour in enumerate(palette if isinstance(palette, list) else [])}
         self._colours = {name: given for name, colour in list(colours.items())[:19] if (given := colour_of(colour))}
 
+    def learn(self, reply: bytes) -> bool | None:
+        """Take a colour that a client's own emulator answers; tell whether it is news, None when it is no colour."""
+        found = _COLOUR_REPLY.fullmatch(reply) if reply.startswith(b"\x1b]") else None
+        if found is None:
+            return None
+        name = found[1].decode()
+        if self.get(name):
+            return False
+        self._colours[name] = colour_of(found[2].decode())
+        return bool(self._colours[name])
+
     def get(self, name: str) -> str:
         """Return a colour as it is answered, "" when it is not known."""
         if name in self._colours:
@@ -75,6 +87,11 @@ class Look:
         number = name.removeprefix("4;")
         # The other 240 are the same everywhere.
         return _usual(int(number)) if name != number and 16 <= int(number) < 256 else ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any window has told its colours."""
+        return bool(self._colours)
 
 
 def colour_of(text: Any) -> str:

@@ -137,7 +137,7 @@ class TerminalEvents:
     def start_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
         """Start claude for an account.
 
-        {account_id, rows, cols, cwd, args, force, anywhere, notify, ack, binary, request}
+        {account_id, rows, cols, look, cwd, args, force, anywhere, notify, ack, binary, request}
         """
         account_id = _text(payload, "account_id", required=True)
         arguments = _arguments(payload)
@@ -150,6 +150,7 @@ class TerminalEvents:
             arguments = [*_NOTIFY, *arguments]
         wishes = {name: payload.get(name) is True for name in ("force", "anywhere")}
 
+        self._take_look(payload)
         plans: list[Plan] = []
 
         def make() -> Terminal:
@@ -163,11 +164,15 @@ class TerminalEvents:
         self._begin(connection, terminal, payload, plans[0].launch.notices)
 
     def start_login(self, connection: Connection, payload: dict[str, Any]) -> None:
-        """Sign in for an account, in private: {account_id, rows, cols, cwd, force, durable, ack, binary, request}."""
+        """Sign in for an account, in private.
+
+        {account_id, rows, cols, look, cwd, force, durable, ack, binary, request}
+        """
         account_id = _text(payload, "account_id", required=True)
         cwd = _folder(payload)
         rows, cols = _size(payload)
         account = db.get_account(account_id)
+        self._take_look(payload)
         wishes = {name: payload.get(name) is True for name in ("force", "durable")}
         login = begin_login(self.terminals, account, cwd=cwd, environ=self._environ, rows=rows, cols=cols, **wishes)
         terminal = login.terminal
@@ -178,8 +183,9 @@ class TerminalEvents:
         login.follow(lambda event, told: self._tell_viewers(terminal.id, event, told))
 
     def attach_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
-        """Watch a terminal from an offset on: {terminal_id, from, rows, cols, ack, binary, request}."""
+        """Watch a terminal from an offset on: {terminal_id, from, rows, cols, look, ack, binary, request}."""
         terminal = self.terminals.get(_text(payload, "terminal_id", required=True))
+        self._take_look(payload)
         start = payload.get("from")
         if start is not None and (isinstance(start, bool) or not isinstance(start, int)):
             raise InvalidInput(_("{field} must be a number", field="from"), field="from")
@@ -210,7 +216,8 @@ class TerminalEvents:
             data = data.encode("utf-8", "replace")
         if not isinstance(data, bytes):
             raise InvalidInput(_("{field} must be text", field="data"), field="data")
-        self.terminals.write(self._watched_id(connection, payload), data)
+        terminal_id = self._watched_id(connection, payload)
+        self.terminals.write(terminal_id, data, connection.stream(terminal_id))
 
     def terminal_ack(self, connection: Connection, payload: dict[str, Any]) -> None:
         """Tell how far the client has shown the output: {terminal_id, offset}."""
@@ -224,12 +231,13 @@ class TerminalEvents:
             self.terminals.progressed(stream.terminal.id)
 
     def resize_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
-        """Change a terminal's size: {rows, cols, terminal_id}."""
+        """Change a terminal's size: {rows, cols, look, terminal_id}."""
         terminal_id = self._watched_id(connection, payload)
         for field in ("rows", "cols"):
             if payload.get(field) is None:
                 raise InvalidInput(_("{field} must be a number", field=field), field=field)
         rows, cols = _size(payload)
+        self._take_look(payload)
         self.terminals.resize(terminal_id, rows, cols)
 
     def stop_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
@@ -261,6 +269,11 @@ class TerminalEvents:
                 connection.post("terminal_error", describe_error(error, payload if isinstance(payload, dict) else {}))
 
         return handle
+
+    def _take_look(self, payload: dict[str, Any]) -> None:
+        """Note the colours of the window that has the focus, to answer programs that ask: {look: {foreground, …}}."""
+        if payload.get("focus") is not False or not self.terminals.look.is_known:
+            self.terminals.look.take(payload.get("look"))
 
     def _connection(self, sid: str) -> Connection | None:
         """Return a client's connection, None when it was closed in this moment."""

@@ -19,7 +19,8 @@ from typing import Protocol
 from ..messages import AccountsError, NotFound, _
 from ..system.process_ending import Ending, process_table
 from . import survivors
-from .process import Terminal
+from .answers import Answers, Look, is_reply, may_be_key, place_in
+from .process import InputFull, Terminal
 from .replay import PIECE
 
 HIGH = 256 * 1024
@@ -64,6 +65,7 @@ class _Watched:
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self.viewers: tuple[Viewer, ...] = ()
+        self.answers = Answers()
         self.without_viewers_since = time.monotonic()
         self.events = 0
         self.paused = False
@@ -76,6 +78,10 @@ class _Watched:
         self.looked_at = time.monotonic()
         self.progress: dict[int, tuple[int, float]] = {}
         self.held_up: dict[int, float] = {}
+
+    def teller(self) -> Viewer | None:
+        """Return the viewer who can tell what only an emulator knows, None when there is none."""
+        return next((viewer for viewer in reversed(self.viewers) if not viewer.behind), None)
 
     def pass_on_slices(self) -> None:
         """Have each viewer pass on a slice of the piece before, while the next one is being read."""
@@ -98,6 +104,7 @@ class Terminals:
         self._idle_seconds = idle_seconds
         self._ended_seconds = ended_seconds
         self.on_change = on_change
+        self.look = Look()
         self._lock = threading.RLock()
         self._all_over = threading.Condition(self._lock)
         self._watched: dict[str, _Watched] = {}
@@ -121,6 +128,7 @@ class Terminals:
             self._starting += 1
         try:
             terminal = make()
+            terminal.screen.look = self.look
             survivors.began(terminal.pid)
         finally:
             with self._lock:
@@ -164,6 +172,9 @@ class Terminals:
                 return
             watched.viewers = tuple(other for other in watched.viewers if other is not viewer)
             watched.without_viewers_since = time.monotonic()
+        watched.answers.forget(viewer)
+        if watched.answers.is_waiting:
+            self._do(lambda: self._answer(watched))
         self.progressed(terminal_id)
 
     def progressed(self, terminal_id: str) -> None:
@@ -172,10 +183,15 @@ class Terminals:
         if watched is not None and watched.paused:
             self._do(lambda: self._attend(watched))
 
-    def write(self, terminal_id: str, data: bytes) -> None:
-        """Type something. Raises NotFound, and InputFull when the program does not read."""
+    def write(self, terminal_id: str, data: bytes, viewer: Viewer | None = None) -> None:
+        """Type something; what a viewer's emulator answers by itself is not typed twice.
+
+        Raises NotFound, and InputFull when the program does not read.
+        """
         with self._lock:
             watched = self._find(terminal_id)
+        if viewer is not None and data.startswith(b"\x1b") and self._is_answered(watched, viewer, data):
+            return
         terminal = watched.terminal
         # Before, for the program may answer at once: what it says then is news.
         seen = terminal.clear_attention()
@@ -185,6 +201,16 @@ class Terminals:
         finally:
             if seen:
                 self._tell_change(terminal_id)
+
+    def _is_answered(self, watched: _Watched, viewer: Viewer, data: bytes) -> bool:
+        """Tell whether input is an emulator's answer that the program needs no more, and take what it tells."""
+        place = place_in(data)
+        if place is None:
+            return is_reply(data) or self.look.learn(data) is False
+        if watched.answers.tell(viewer, *place):
+            self._do(lambda: self._answer(watched))
+            return True
+        return not may_be_key(data)
 
     def resize(self, terminal_id: str, rows: int, cols: int) -> None:
         """Change the size of a terminal for all its viewers. Raises NotFound."""
@@ -323,13 +349,29 @@ class Terminals:
             self._check_exit(watched)
             self._look_soon = True
             return
+        changed = terminal.screen.feed(data, terminal.replay.start)
+        asked = terminal.screen.take_answers()
+        if asked:
+            # Before any viewer has seen the question: its answer may come at once.
+            watched.answers.add(asked, watched.teller())
         more_to_come = len(data) == PIECE
         if more_to_come:
             self._holding.add(watched)
         for viewer in watched.viewers:
             viewer.more(more_to_come)
-        if terminal.screen.feed(data, terminal.replay.start):
+        if changed:
             self._tell_change(terminal.id)
+        if asked:
+            self._answer(watched)
+
+    def _answer(self, watched: _Watched) -> None:
+        """Answer what the program asked, as far as it can be answered now."""
+        if data := watched.answers.ready():
+            # A program that asks on and on and reads no answer gets none.
+            with suppress(InputFull):
+                watched.terminal.write(data)
+            self._attend(watched)
+        self._look_soon |= watched.answers.is_waiting
 
     def _attend(self, watched: _Watched) -> None:
         """Decide anew what we wait for: output, unless a viewer is too far behind, and room for input."""
@@ -393,6 +435,8 @@ class Terminals:
         if watched.repaint_at is not None and now >= watched.repaint_at:
             watched.repaint_at = None
             watched.terminal.set_size_for_a_moment(watched.terminal.rows, watched.terminal.cols)
+        if watched.answers.is_waiting:
+            self._answer(watched)
         if watched.paused:
             self._leave_behind(watched, now)
             self._attend(watched)
@@ -405,6 +449,7 @@ class Terminals:
             # Its end follows within a millisecond, as a rule.
             return min(0.5, max(0.002, (now - watched.hung_up_at) / 4))
         busy = watched.ending or watched.repaint_at is not None or watched.exited_at is not None
+        busy = busy or watched.answers.is_waiting
         return 0.02 if busy else 0.25 if watched.paused else 0.5
 
     def _leave_behind(self, watched: _Watched, now: float) -> None:

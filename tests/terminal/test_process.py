@@ -35,6 +35,7 @@ class Recorder:
     def __init__(self, terminal: Terminal, *, reads: bool = True) -> None:
         self.terminal = terminal
         self.behind = False
+        self.size: tuple[int, int] | None = None
         self.confirmed = 0
         self.output = b""
         self._reads = reads
@@ -316,3 +317,108 @@ def test_what_a_program_says_in_answer_to_a_key_is_not_taken_for_seen(
     monkeypatch.setattr(terminal, "write", write_and_be_answered)
     terminals.write(terminal.id, b"x\r")
     assert terminal.attention is not None
+
+
+# What a program asks, and the one answer it gets; its own emulator at each window answers as well.
+ASKED = {
+    b"\x1b[c": b"\x1b[?1;2c",
+    b"\x1b[>c": b"\x1b[>0;276;0c",
+    b"\x1b[=c": b"\x1bP!|00000000\x1b\\",
+    b"\x1b[6n": b"\x1b[7;9R",
+    b"\x1b[?6n": b"\x1b[?7;9R",
+    b"\x1b[5n": b"\x1b[0n",
+    b"\x1b[?2004h\x1b[?2004$p": b"\x1b[?2004;1$y",
+    b"\x1b[?7777$p": b"\x1b[?7777;0$y",
+    b"\x1b[4$p": b"\x1b[4;2$y",
+    b"\x1b[>q": b"\x1bP>|xterm.js(6.0.0)\x1b\\",
+    b"\x1b]11;?\x07": b"\x1b]11;rgb:1313/1111/1010\x07",
+    b"\x1b]10;?\x1b\\": b"\x1b]10;rgb:f1f1/ecec/e5e5\x1b\\",
+    b"\x1b]12;?\x07": b"\x1b]12;rgb:f0f0/a1a1/7272\x07",
+    b"\x1b]4;1;?\x07": b"\x1b]4;1;rgb:ffff/8b8b/7d7d\x07",
+    b"\x1b]4;196;?\x07": b"\x1b]4;196;rgb:ffff/0000/0000\x07",
+    b"\x1bP+q544e\x1b\\": b"\x1bP1+r544e=787465726D2D323536636F6C6F72\x1b\\",
+    b"\x1bP+q7878\x1b\\": b"\x1bP0+r7878\x1b\\",
+    b"\x1b[3;9r\x1bP$qr\x1b\\": b"\x1bP1$r3;9r\x1b\\",
+    b"\x1b[5 q\x1bP$q q\x1b\\": b"\x1bP1$r5 q\x1b\\",
+    b"\x1b[18t": b"\x1b[8;24;80t",
+    # No answer is the answer: the page's emulator has no such keyboard. The next one is the fence.
+    b"\x1b[?u": b"",
+    b"\x1b[0c": b"\x1b[?1;2c",
+}
+ASK = """
+import os, sys, tty
+tty.setraw(0)
+os.write(1, bytes.fromhex(sys.argv[1]) + b"ASKED")
+got = b""
+while b"END" not in got:
+    got += os.read(0, 4096)
+os.write(1, b"GOT" + got)
+os.read(0, 1)
+"""
+
+
+class Emulator(Recorder):
+    """A viewer that answers what it is asked by itself, as a client that knows nothing of this server does."""
+
+    def __init__(self, terminals: Terminals, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self._terminals = terminals
+        self._has_answered = False
+
+    def more(self, hold: bool = False) -> None:
+        super().more(hold)
+        if b"ASKED" in self.output and not self._has_answered:
+            self._has_answered = True
+            for answer in filter(None, ASKED.values()):
+                self._terminals.write(self.terminal.id, answer, self)
+
+
+@pytest.mark.parametrize("windows", [0, 1, 2, 3])
+def test_program_is_answered_once_however_many_watch(terminals: Terminals, windows: int) -> None:
+    terminals.look.take(
+        {"foreground": "#f1ece5", "background": "#131110", "cursor": "#f0a172", "palette": ["#000", "#ff8b7d"]}
+    )
+    ask = ["python3", "-c", ASK, b"".join(ASKED).hex()]
+
+    def make() -> Terminal:
+        return Terminal(["sh", "-c", 'read go; exec "$@"', "sh", *ask], os.environ, "/", program="/bin/sh")
+
+    terminal = terminals.start(make)
+    viewers = [Emulator(terminals, terminal) for _window in range(windows)]
+    for viewer in viewers:
+        terminals.attach(terminal.id, viewer)
+    terminals.write(terminal.id, b"go\r")
+    wait_until(lambda: b"ASKED" in output_of(terminal))
+    wait_until(lambda: all(viewer._has_answered for viewer in viewers))
+    # A replay for one who comes late asks nobody anything.
+    late = Emulator(terminals, terminal)
+    terminals.attach(terminal.id, late)
+    late.more()
+    terminals.write(terminal.id, b"\x1b[1;2RfromKEYSEND", late)
+    wait_until(lambda: b"GOT" in output_of(terminal))
+    answered = b"".join(ASKED.values())
+    if not windows:
+        # Nobody knows where the cursor is.
+        answered = answered.replace(b"7;9R", b"1;1R")
+    assert output_of(terminal).partition(b"GOT")[2] == answered + b"\x1b[1;2RfromKEYSEND"
+
+
+def test_answer_that_no_window_gives_holds_up_the_others_for_a_while_only(terminals: Terminals) -> None:
+    terminal = started(terminals, "stty raw -echo; read -n1; printf '\\033[6n\\033[c'; head -c 13 | od -c; sleep 100")
+    viewer = Recorder(terminal)
+    terminals.attach(terminal.id, viewer)
+    terminals.write(terminal.id, b"x", viewer)
+    wait_until(lambda: b"[   1   ;   1   R 033   [   ?   1" in output_of(terminal))
+
+
+def test_colours_that_only_a_plain_client_knows_are_passed_on_once_and_kept(terminals: Terminals) -> None:
+    terminal = started(terminals, "stty raw -echo; printf ready; head -c 22 | od -c; sleep 100")
+    viewers = [Recorder(terminal), Recorder(terminal)]
+    for viewer in viewers:
+        terminals.attach(terminal.id, viewer)
+    wait_until(lambda: b"ready" in output_of(terminal))
+    for viewer in viewers:
+        terminals.write(terminal.id, b"\x1b]11;rgb:12/34/56\x1b\\", viewer)
+    terminals.write(terminal.id, b"xxxxxxxxxx", viewers[0])
+    wait_until(lambda: b"\\   x   x   x" in output_of(terminal))
+    assert terminals.look.get("11") == "rgb:1212/3434/5656"

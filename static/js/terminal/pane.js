@@ -61,7 +61,7 @@ export class Pane {
   begin() {
     this.screen = new Screen(this.libraries, named(this.element, "screen"), {
       input: (data) => this.send(data),
-      resize: (rows, cols) => this.emit("resize_terminal", { rows, cols }),
+      resize: (rows, cols) => this.emit("resize_terminal", { rows, cols, look: this.screen?.look }),
       parsed: (offset) => this.emit("terminal_ack", { offset }),
       picture: async (file) => (this.id && !this.ended ? (await keepImage(this.id, file)).path : ""),
     });
@@ -88,6 +88,7 @@ export class Pane {
       account_id: this.wish.accountId,
       rows,
       cols,
+      look: this.screen.look,
       ack: true,
       request: this.request,
       ...(this.wish.cwd ? { cwd: this.wish.cwd } : {}),
@@ -106,7 +107,7 @@ export class Pane {
     if (!this.id || !this.screen || this.ended) return;
     this.request = `${Date.now()}-${(requests += 1)}`;
     const { rows, cols } = this.screen.terminal;
-    this.socket.emit("attach_terminal", { terminal_id: this.id, from: this.screen.end || null, ack: true, rows, cols, request: this.request });
+    this.socket.emit("attach_terminal", { terminal_id: this.id, from: this.screen.end || null, ack: true, rows, cols, look: this.screen.look, request: this.request });
   }
 
   /** @param {string} event @param {Record<string, unknown>} payload */

@@ -15,7 +15,6 @@ import { onPaste } from "./paste.js";
 const ACKNOWLEDGE_EVERY = 32 * 1024;
 const QUIET = 100;
 const SCROLLBACK = 10_000;
-const WHO = "\x1bP>|xterm.js(6.0.0)\x1b\\";
 
 export class Screen {
   /**
@@ -111,11 +110,7 @@ export class Screen {
     terminal.onData((data) => this.type(data));
     terminal.onBinary((data) => this.out.input(Uint8Array.from(data, (character) => character.charCodeAt(0))));
     terminal.attachCustomKeyEventHandler((event) => onKey(event, this));
-    terminal.parser.registerCsiHandler({ prefix: ">", final: "q" }, () => {
-      // Told what it talks to, Claude Code sends whole frames, which do not flicker.
-      if (!this.replaying && this.live) this.out.input(WHO);
-      return true;
-    });
+    leaveAnswersToServer(terminal);
     terminal.parser.registerOscHandler(52, (data) => {
       if (!this.replaying) void takeToClipboard(data);
       return true;
@@ -124,7 +119,10 @@ export class Screen {
       if (isOn("copy-selection") && terminal.hasSelection()) void copied(terminal.getSelection());
     });
     onPaste(this.place, this);
-    onTheme(() => (terminal.options.theme = colours()));
+    onTheme(() => {
+      terminal.options.theme = colours();
+      this.out.resize(terminal.rows, terminal.cols);
+    });
     onOptions(() => {
       terminal.options.fontSize = fontSize();
       terminal.options.screenReaderMode = isOn("reader");
@@ -167,6 +165,14 @@ export class Screen {
     this.out.input(data);
   }
 
+  /** The colours it shows, for programs that ask. */
+  get look() {
+    const { foreground, background, cursor, ...others } = colours();
+    const named = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
+    const names = [...named, ...named.map((name) => `bright${name.charAt(0).toUpperCase()}${name.slice(1)}`)];
+    return { foreground, background, cursor, palette: names.map((name) => others[/** @type {keyof typeof others} */ (name)]) };
+  }
+
   focus() {
     this.terminal.focus();
   }
@@ -188,6 +194,21 @@ export class Screen {
       addon.dispose();
     }
   }
+}
+
+/**
+ * The server answers a program's questions, once, whatever number of windows there is. Where the cursor is only an
+ * emulator knows: that is answered here, and the server passes one window's answer on.
+ * @param {import("@xterm/xterm").Terminal} terminal
+ */
+function leaveAnswersToServer({ parser }) {
+  const mine = () => true;
+  for (const prefix of ["", ">", "="]) parser.registerCsiHandler({ ...(prefix && { prefix }), final: "c" }, mine);
+  parser.registerCsiHandler({ prefix: ">", final: "q" }, mine);
+  for (const prefix of ["", "?"]) parser.registerCsiHandler({ ...(prefix && { prefix }), intermediates: "$", final: "p" }, mine);
+  parser.registerCsiHandler({ final: "n" }, ([what]) => what === 5);
+  parser.registerDcsHandler({ intermediates: "$", final: "q" }, mine);
+  for (const number of [4, 10, 11, 12]) parser.registerOscHandler(number, (data) => data.includes("?"));
 }
 
 function hasGraphicsCard() {
