@@ -208,8 +208,8 @@ def test_what_is_piped_is_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_damaged_database_is_listed_all_the_same(run: Run) -> None:
     three_kinds()
-    change("work", last_used="\x1b[2Jyesterday", created_at=b"\xff")
-    change("client", expires_at=10**17, login_expires_at=-5)
+    change("work", last_used="\x1b[2Jyesterday", created_at="never")
+    change("client", expires_at=253_402_300_799_000, login_expires_at=-5)
     for words in (["list"], ["list", "--json"], ["status", "work"], ["status", "client"], ["doctor"]):
         said = run(*words)
         assert "\x1b" not in said.out and "Traceback" not in said.err, words
