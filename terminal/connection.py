@@ -76,7 +76,11 @@ class Stream:
         self._exit_told = False
         self._told_title = terminal.title
         self._told_attention = terminal.attention
-        self._told_size = (terminal.rows, terminal.cols)
+        self._told_size: tuple[int, int] | None = (terminal.rows, terminal.cols)
+        self._told_viewers = 1
+        self.size: tuple[int, int] | None = None
+        # The number of the client's last word about its size, to be given back with what became of it.
+        self._serial: int | None = None
 
     @property
     def confirmed(self) -> int:
@@ -101,9 +105,11 @@ class Stream:
         if self.terminal.end - self.acked <= LOW:
             self.behind = False
 
-    def know_size(self) -> None:
-        """Note that this client knows the size: it chose it."""
-        self._told_size = (self.terminal.rows, self.terminal.cols)
+    def tell_size(self, serial: int) -> None:
+        """Tell the client the size in any case, with the number of its word that this answers."""
+        self._serial = serial
+        self._told_size = None
+        self.connection.pump()
 
     def has_more(self) -> bool:
         """Tell whether `next_messages` has something."""
@@ -182,6 +188,7 @@ class Stream:
             terminal.title != self._told_title
             or terminal.attention is not self._told_attention
             or (terminal.rows, terminal.cols) != self._told_size
+            or terminal.viewers != self._told_viewers
         )
 
     def _state_message(self) -> Message:
@@ -194,8 +201,12 @@ class Stream:
         if attention is not self._told_attention:
             self._told_attention = attention
             return event_message("terminal_attention", common | (attention._asdict() if attention else {"kind": ""}))
+        if terminal.viewers != self._told_viewers:
+            self._told_viewers = terminal.viewers
+            return event_message("terminal_viewers", common | {"viewers": self._told_viewers})
         self._told_size = rows, cols = terminal.rows, terminal.cols
-        return event_message("terminal_resized", common | {"rows": rows, "cols": cols})
+        serial = {} if self._serial is None else {"serial": self._serial}
+        return event_message("terminal_resized", common | {"rows": rows, "cols": cols} | serial)
 
 
 class Connection:
@@ -224,12 +235,15 @@ class Connection:
             self.abort()
         self.pump()
 
-    def watch(self, stream: Stream) -> None:
+    def watch(self, stream: Stream, *, focus: bool = True) -> None:
         """Send a terminal's output from now on, in place of a stream of the same terminal."""
-        self.unwatch(stream.terminal.id)
-        self._streams += (stream,)
+        before = self.stream(stream.terminal.id)
+        self._streams = (*(other for other in self._streams if other is not before), stream)
         self.current = stream.terminal.id
-        self._terminals.attach(stream.terminal.id, stream)
+        self._terminals.attach(stream.terminal.id, stream, focus=focus)
+        if before is not None:
+            # Only now: the size of others shall not come and go in between.
+            self._terminals.detach(stream.terminal.id, before)
         self.pump()
 
     def unwatch(self, terminal_id: str) -> bool:

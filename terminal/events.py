@@ -183,7 +183,10 @@ class TerminalEvents:
         login.follow(lambda event, told: self._tell_viewers(terminal.id, event, told))
 
     def attach_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
-        """Watch a terminal from an offset on: {terminal_id, from, rows, cols, look, ack, binary, request}."""
+        """Watch a terminal from an offset on.
+
+        {terminal_id, from, rows, cols, look, focus, serial, ack, binary, request}
+        """
         terminal = self.terminals.get(_text(payload, "terminal_id", required=True))
         self._take_look(payload)
         start = payload.get("from")
@@ -194,13 +197,17 @@ class TerminalEvents:
         position, state = wanted, b""
         if wanted < oldest:
             position, state = terminal.late_start(oldest + PIECE)
-        if "rows" in payload and "cols" in payload:
-            rows, cols = _size(payload)
-            self.terminals.resize(terminal.id, rows, cols)
+        focus = payload.get("focus") is not False
+        size = _size(payload) if "rows" in payload and "cols" in payload else None
+        if size and focus:
+            self.terminals.resize(terminal.id, *size)
         stream = self._stream(connection, terminal, position, payload, state)
+        stream.size = size
         told = self._describe(terminal) | {"offset": position, "end": max(end, position), "gap": position - wanted}
         connection.post("terminal_attached", told | _request(payload))
-        connection.watch(stream)
+        connection.watch(stream, focus=focus)
+        if serial := _serial(payload):
+            stream.tell_size(serial)
         if state:
             self.terminals.repaint(terminal.id)
 
@@ -231,14 +238,22 @@ class TerminalEvents:
             self.terminals.progressed(stream.terminal.id)
 
     def resize_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
-        """Change a terminal's size: {rows, cols, look, terminal_id}."""
+        """Change a terminal's size: {rows, cols, look, focus, serial, terminal_id}.
+
+        With `focus` false the size is only noted, for when no other window decides.
+        """
         terminal_id = self._watched_id(connection, payload)
         for field in ("rows", "cols"):
             if payload.get(field) is None:
                 raise InvalidInput(_("{field} must be a number", field=field), field=field)
         rows, cols = _size(payload)
         self._take_look(payload)
-        self.terminals.resize(terminal_id, rows, cols)
+        stream = connection.stream(terminal_id)
+        if stream is None:
+            return self.terminals.resize(terminal_id, rows, cols)
+        self.terminals.set_size(terminal_id, stream, rows, cols, focus=payload.get("focus") is not False)
+        if serial := _serial(payload):
+            stream.tell_size(serial)
 
     def stop_terminal(self, connection: Connection, payload: dict[str, Any]) -> None:
         """End a terminal with everything it started: {terminal_id}."""
@@ -293,6 +308,8 @@ class TerminalEvents:
 
     def _begin(self, connection: Connection, terminal: Terminal, payload: dict[str, Any], notices: list[str]) -> None:
         stream = self._stream(connection, terminal, 0, payload)
+        if "rows" in payload and "cols" in payload:
+            stream.size = terminal.rows, terminal.cols
         told = self._describe(terminal) | {"offset": 0, "notices": notices}
         connection.post("terminal_started", told | _request(payload))
         connection.watch(stream)
@@ -471,6 +488,12 @@ def _number(payload: Mapping[str, Any], field: str, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InvalidInput(_("{field} must be a number", field=field), field=field)
     return int(value)
+
+
+def _serial(payload: Mapping[str, Any]) -> int:
+    """Return the number that a client gives its word about a size, 0 for none."""
+    serial = payload.get("serial")
+    return serial if isinstance(serial, int) and not isinstance(serial, bool) and 0 < serial < 2**53 else 0
 
 
 def _folder(payload: Mapping[str, Any]) -> str:

@@ -66,6 +66,8 @@ class Terminal:
         self.rows, self.cols = clamped(rows), clamped(cols)
         self.replay = Replay(replay_bytes)
         self.screen = Screen(self.rows, self.cols)
+        # How many watch; `terminals.py` counts them.
+        self.viewers = 0
         self.exit_code: int | None = None
         self.exit_signal: int | None = None
         self.ended = False

@@ -23,6 +23,8 @@ from .answers import Answers, Look, is_reply, may_be_key, place_in
 from .process import InputFull, Terminal
 from .replay import PIECE
 
+FOCUS, FOCUS_LOST = b"\x1b[I", b"\x1b[O"
+FOCUS_REPORTS = 1004
 HIGH = 256 * 1024
 LOW = 128 * 1024
 _PATIENCE_SECONDS = 3.0
@@ -41,6 +43,8 @@ class Viewer(Protocol):
 
     # The reading thread sets it for a viewer that holds up the program: it is sent what it missed when it comes back.
     behind: bool
+    # Rows and columns of its window, None when it has not told; the terminal has those of whoever came to it last.
+    size: tuple[int, int] | None
 
     @property
     def confirmed(self) -> int:
@@ -56,7 +60,7 @@ class Viewer(Protocol):
         """Pass on a slice of what was held."""
 
     def changed(self) -> None:
-        """Take notice that title, attention or size changed."""
+        """Take notice that title, attention, size or the number of viewers changed."""
 
 
 class _Watched:
@@ -64,7 +68,9 @@ class _Watched:
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
+        # Whoever typed, or got the focus, last is the last one here: his window decides the size.
         self.viewers: tuple[Viewer, ...] = ()
+        self.has_focus = False
         self.answers = Answers()
         self.without_viewers_since = time.monotonic()
         self.events = 0
@@ -156,16 +162,18 @@ class Terminals:
         with self._lock:
             return [(watched.terminal, len(watched.viewers)) for watched in self._watched.values()]
 
-    def attach(self, terminal_id: str, viewer: Viewer) -> None:
-        """Let a viewer watch a terminal. Raises NotFound."""
+    def attach(self, terminal_id: str, viewer: Viewer, *, focus: bool = True) -> None:
+        """Let a viewer watch a terminal; without `focus` the others go before it. Raises NotFound."""
         with self._lock:
             watched = self._find(terminal_id)
             if viewer not in watched.viewers:
-                watched.viewers += (viewer,)
+                watched.viewers = (*watched.viewers, viewer) if focus else (viewer, *watched.viewers)
+        self._tell_number(watched)
+        self._fit(watched)
         self.progressed(terminal_id)
 
     def detach(self, terminal_id: str, viewer: Viewer) -> None:
-        """Let a viewer go; it holds up nobody any more."""
+        """Let a viewer go; it holds up nobody any more, and the size is that of who is left."""
         with self._lock:
             watched = self._watched.get(terminal_id)
             if watched is None or viewer not in watched.viewers:
@@ -175,7 +183,40 @@ class Terminals:
         watched.answers.forget(viewer)
         if watched.answers.is_waiting:
             self._do(lambda: self._answer(watched))
+        if not watched.viewers and watched.has_focus:
+            self._tell_focus(watched, focus=False)
+        self._tell_number(watched)
+        self._fit(watched)
         self.progressed(terminal_id)
+
+    def set_size(self, terminal_id: str, viewer: Viewer, rows: int, cols: int, *, focus: bool = True) -> None:
+        """Note the size of a viewer's window; with `focus` it is the terminal's from now on. Raises NotFound."""
+        with self._lock:
+            watched = self._find(terminal_id)
+        viewer.size = rows, cols
+        if focus:
+            self._come_forward(watched, viewer)
+        self._fit(watched)
+
+    def _come_forward(self, watched: _Watched, viewer: Viewer) -> None:
+        """Let a viewer decide, who types or has got the focus."""
+        if watched.viewers[-1:] == (viewer,):
+            return
+        with self._lock:
+            if viewer in watched.viewers:
+                watched.viewers = (*(other for other in watched.viewers if other is not viewer), viewer)
+        self._fit(watched)
+
+    def _fit(self, watched: _Watched) -> None:
+        """Give the terminal the size of the window that decides; without any it keeps what it has."""
+        size = next((viewer.size for viewer in reversed(watched.viewers) if viewer.size), None)
+        if size:
+            self.resize(watched.terminal.id, *size)
+
+    def _tell_number(self, watched: _Watched) -> None:
+        watched.terminal.viewers = len(watched.viewers)
+        for viewer in watched.viewers:
+            viewer.changed()
 
     def progressed(self, terminal_id: str) -> None:
         """Take notice that a viewer has got further: a program that was held up may go on."""
@@ -190,8 +231,10 @@ class Terminals:
         """
         with self._lock:
             watched = self._find(terminal_id)
-        if viewer is not None and data.startswith(b"\x1b") and self._is_answered(watched, viewer, data):
-            return
+        if viewer is not None:
+            if data.startswith(b"\x1b") and self._is_answered(watched, viewer, data):
+                return
+            self._come_forward(watched, viewer)
         terminal = watched.terminal
         # Before, for the program may answer at once: what it says then is news.
         seen = terminal.clear_attention()
@@ -203,7 +246,13 @@ class Terminals:
                 self._tell_change(terminal_id)
 
     def _is_answered(self, watched: _Watched, viewer: Viewer, data: bytes) -> bool:
-        """Tell whether input is an emulator's answer that the program needs no more, and take what it tells."""
+        """Tell whether input is what an emulator says by itself, and take what it tells."""
+        if data in (FOCUS, FOCUS_LOST) and watched.terminal.screen.modes.private(FOCUS_REPORTS):
+            # That a window which does not decide has lost the focus is no concern of the program.
+            if data == FOCUS or watched.viewers[-1:] == (viewer,):
+                self._come_forward(watched, viewer)
+                self._tell_focus(watched, focus=data == FOCUS)
+            return True
         place = place_in(data)
         if place is None:
             return is_reply(data) or self.look.learn(data) is False
@@ -211,6 +260,16 @@ class Terminals:
             self._do(lambda: self._answer(watched))
             return True
         return not may_be_key(data)
+
+    def _tell_focus(self, watched: _Watched, *, focus: bool) -> None:
+        watched.has_focus = focus
+        if watched.terminal.screen.modes.private(FOCUS_REPORTS):
+            # Who does not read what is typed will not miss this.
+            with suppress(InputFull):
+                if watched.terminal.write(FOCUS if focus else FOCUS_LOST):
+                    self._do(lambda: self._attend(watched))
+        if focus and watched.terminal.clear_attention():
+            self._tell_change(watched.terminal.id)
 
     def resize(self, terminal_id: str, rows: int, cols: int) -> None:
         """Change the size of a terminal for all its viewers. Raises NotFound."""

@@ -434,14 +434,39 @@ def test_search_font_and_size(visitor: Visitor) -> None:
     page.wait_for_function(f"() => document.querySelector('.xterm-rows').children.length < {before}")
 
 
-def test_two_windows_see_one_terminal(visitor: Visitor) -> None:
+def test_two_windows_see_one_terminal_in_the_size_of_the_one_in_use(visitor: Visitor) -> None:
     page = visitor.open()
     open_terminal(page)
+    large = page.locator(".pane:not([hidden]) .xterm-rows > div").count()
     other = visitor.open()
+    other.set_viewport_size({"width": 420, "height": 420})
     other.locator("[data-name=running] button").click()
     expect(rows(other)).to_contain_text("ready perso")
-    tell(other, "from the other")
-    expect(rows(page)).to_contain_text("said from the other")
+
+    def both_show(count: int, foreign: Page | None, own: Page) -> None:
+        for window in (page, other):
+            expect(window.locator(".pane:not([hidden]) .xterm-rows > div")).to_have_count(count)
+        expect(own.locator(".screen[data-foreign]")).to_have_count(0)
+        if foreign:
+            expect(foreign.locator(".screen[data-foreign]")).to_have_count(1)
+
+    # It came last, with the focus.
+    expect(page.get_by_role("tab")).to_contain_text("2 watching")
+    expect(page.locator(".screen[data-foreign]")).to_have_count(1)
+    small = other.locator(".pane:not([hidden]) .xterm-rows > div").count()
+    assert small < large
+    both_show(small, page, other)
+    # Typing in the first one gives it its size again, and the other follows.
+    tell(page, "size")
+    expect(rows(other)).to_contain_text(f"size {large}")
+    both_show(large, other, page)
+    expect(other.locator(".xterm-helper-textarea:focus")).to_be_editable()
+    tell(other, "size from the other")
+    expect(rows(page)).to_contain_text(f"size {small}")
+    both_show(small, page, other)
+    other.close()
+    expect(page.locator(".pane:not([hidden]) .xterm-rows > div")).to_have_count(large)
+    expect(page.get_by_role("tab")).not_to_contain_text("watching")
 
 
 def test_phone_has_the_keys_it_lacks(browser: Browser, server: Server) -> None:

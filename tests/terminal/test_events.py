@@ -309,8 +309,15 @@ def test_both_viewers_of_a_terminal_see_it(program_folder: Path, server: Server,
     second.wait_for_output("both")
     second.emit("resize_terminal", {"rows": 50, "cols": 132})
     assert first.wait("terminal_resized")["cols"] == 132
+    assert first.wait("terminal_viewers")["viewers"] == 2
+    # A window in the background says what would fit; a numbered word is answered in any case.
+    first.emit("resize_terminal", {"rows": 20, "cols": 70, "focus": False, "serial": 7})
+    told = first.wait("terminal_resized", serial=7)
+    assert (told["rows"], told["cols"]) == (50, 132)
     second.emit("detach_terminal", {"terminal_id": terminal_id})
     wait_until(lambda: server.events.describe()[0]["viewers"] == 1)
+    assert first.wait("terminal_resized", rows=20)["cols"] == 70
+    assert first.wait("terminal_viewers", count=2)["viewers"] == 1
     first.close()
     second.close()
 

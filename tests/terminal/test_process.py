@@ -422,3 +422,50 @@ def test_colours_that_only_a_plain_client_knows_are_passed_on_once_and_kept(term
     terminals.write(terminal.id, b"xxxxxxxxxx", viewers[0])
     wait_until(lambda: b"\\   x   x   x" in output_of(terminal))
     assert terminals.look.get("11") == "rgb:1212/3434/5656"
+
+
+def test_size_is_that_of_the_window_in_use_and_comes_back_when_it_goes(terminals: Terminals) -> None:
+    terminal = started(terminals, "stty raw -echo; cat")
+    desk, phone, hidden = Recorder(terminal), Recorder(terminal), Recorder(terminal)
+    desk.size, phone.size, hidden.size = (50, 200), (30, 40), (24, 80)
+
+    def size() -> tuple[int, int]:
+        assert tuple(os.get_terminal_size(terminal.descriptor))[::-1] == (terminal.rows, terminal.cols)
+        return terminal.rows, terminal.cols
+
+    terminals.attach(terminal.id, desk)
+    assert size() == (50, 200)
+    terminals.attach(terminal.id, hidden, focus=False)
+    assert size() == (50, 200) and terminal.viewers == 2
+    terminals.attach(terminal.id, phone)
+    assert size() == (30, 40)
+    # A window that is not in use may change as it likes; an answer of its emulator is no use of it.
+    terminals.set_size(terminal.id, desk, 51, 201, focus=False)
+    terminals.write(terminal.id, b"\x1b[?1;2c", desk)
+    assert size() == (30, 40)
+    terminals.write(terminal.id, b"x", desk)
+    assert size() == (51, 201)
+    terminals.set_size(terminal.id, phone, 30, 40)
+    assert size() == (30, 40)
+    terminals.detach(terminal.id, phone)
+    assert size() == (51, 201)
+    terminals.detach(terminal.id, desk)
+    assert size() == (24, 80)
+    terminals.detach(terminal.id, hidden)
+    assert size() == (24, 80) and terminal.viewers == 0
+
+
+def test_program_hears_of_the_focus_of_the_window_in_use_alone(terminals: Terminals) -> None:
+    terminal = started(terminals, "stty raw -echo; printf '\\033[?1004hready'; head -c 16 | od -An -c; sleep 100")
+    desk, phone = Recorder(terminal), Recorder(terminal)
+    for viewer in (desk, phone):
+        terminals.attach(terminal.id, viewer)
+    wait_until(lambda: b"ready" in output_of(terminal))
+    for viewer, said in ((desk, b"I"), (phone, b"I"), (desk, b"O"), (phone, b"a"), (phone, b"O"), (desk, b"I")):
+        terminals.write(terminal.id, said if said == b"a" else b"\x1b[" + said, viewer)
+    terminals.detach(terminal.id, phone)
+    # The last one takes the focus along.
+    terminals.detach(terminal.id, desk)
+    wait_until(lambda: output_of(terminal).count(b"\n") >= 1)
+    told = "".join(output_of(terminal).decode().partition("ready")[2].split())
+    assert told == "033[I033[Ia033[O033[I033[O"

@@ -28,6 +28,8 @@ export class Pane {
     this.cwd = wish.cwd ?? "";
     this.ended = false;
     this.failed = false;
+    /** How many windows show this terminal. */
+    this.viewers = 1;
     /** Whether the folder belongs to another account. */
     this.elsewhere = false;
     /** @type {Attention} */
@@ -61,7 +63,7 @@ export class Pane {
   begin() {
     this.screen = new Screen(this.libraries, named(this.element, "screen"), {
       input: (data) => this.send(data),
-      resize: (rows, cols) => this.emit("resize_terminal", { rows, cols, look: this.screen?.look }),
+      resize: (size) => this.emit("resize_terminal", { ...size, look: this.screen?.look }),
       parsed: (offset) => this.emit("terminal_ack", { offset }),
       picture: async (file) => (this.id && !this.ended ? (await keepImage(this.id, file)).path : ""),
     });
@@ -78,11 +80,12 @@ export class Pane {
     this.id = "";
     this.ended = this.failed = false;
     this.title = "";
-    this.screen.restart(0);
+    this.screen.begin(0);
+    this.viewers = 1;
     this.screen.replay(0, 0);
     named(this.element, "ended").hidden = true;
     if (this.wish.login) showLogin(this);
-    const { rows, cols } = this.screen.terminal;
+    const { rows, cols } = this.screen.mine;
     this.request = `${Date.now()}-${(requests += 1)}`;
     this.socket.emit(this.wish.login ? "start_login" : "start_terminal", {
       account_id: this.wish.accountId,
@@ -106,8 +109,10 @@ export class Pane {
   attach() {
     if (!this.id || !this.screen || this.ended) return;
     this.request = `${Date.now()}-${(requests += 1)}`;
-    const { rows, cols } = this.screen.terminal;
-    this.socket.emit("attach_terminal", { terminal_id: this.id, from: this.screen.end || null, ack: true, rows, cols, look: this.screen.look, request: this.request });
+    const { look, size, end } = this.screen;
+    // Whoever comes back in the background takes nothing from who is there.
+    const focus = size.focus && document.hasFocus();
+    this.socket.emit("attach_terminal", { terminal_id: this.id, from: end || null, ack: true, ...size, focus, look, request: this.request });
   }
 
   /** @param {string} event @param {Record<string, unknown>} payload */
@@ -160,7 +165,9 @@ export class Pane {
     const state = this.ended ? "ended" : this.attention ? "attention" : working ? "working" : "idle";
     this.tab.dataset.state = state;
     setText(named(this.tab, "tab-name"), this.name);
-    setText(named(this.tab, "tab-title"), this.title.replace(/^[^\p{L}\p{N}/~]+/u, "") || this.cwd.split("/").at(-1) || "");
+    const title = this.title.replace(/^[^\p{L}\p{N}/~]+/u, "") || this.cwd.split("/").at(-1) || "";
+    const watching = this.viewers > 1 ? t("tab_watching", { count: this.viewers }) : "";
+    setText(named(this.tab, "tab-title"), [watching, title].filter(Boolean).join(" · "));
     setText(named(this.tab, "tab-state"), t(`tab_${state}`));
     this.tab.title = [this.name, this.title, this.cwd].filter(Boolean).join(" · ");
   }

@@ -14,12 +14,15 @@ import { onPaste } from "./paste.js";
 /** What was parsed is told to the server in steps of this size, so that it never runs far ahead. */
 const ACKNOWLEDGE_EVERY = 32 * 1024;
 const QUIET = 100;
+/** What the emulator says without anybody typing: the focus, the place of the cursor. */
+// eslint-disable-next-line no-control-regex
+const BY_ITSELF = /^\x1b\[(?:[IO]|\??\d+;\d+R)$/;
 const SCROLLBACK = 10_000;
 
 export class Screen {
   /**
    * @param {Libraries} libraries @param {HTMLElement} place
-   * @param {{input: (data: string | Uint8Array) => void, resize: (rows: number, cols: number) => void, parsed: (offset: number) => void, picture: (file: File) => Promise<string>}} out
+   * @param {{input: (data: string | Uint8Array) => void, resize: (size: {rows: number, cols: number, focus: boolean, serial: number}) => void, parsed: (offset: number) => void, picture: (file: File) => Promise<string>}} out
    */
   constructor(libraries, place, out) {
     this.out = out;
@@ -31,6 +34,13 @@ export class Screen {
     this.replayEnd = 0;
     this.live = true;
     this.control = false;
+    /** The size that fits this window, whether it is the terminal's: another window may be in use, and decide. */
+    this.mine = { rows: 24, cols: 80 };
+    this.decides = true;
+    this.serial = 0;
+    this.told = "";
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
     this.terminal = new libraries.Terminal({
       allowProposedApi: true,
       cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
@@ -121,7 +131,7 @@ export class Screen {
     onPaste(this.place, this);
     onTheme(() => {
       terminal.options.theme = colours();
-      this.out.resize(terminal.rows, terminal.cols);
+      this.tell(true);
     });
     onOptions(() => {
       terminal.options.fontSize = fontSize();
@@ -135,23 +145,61 @@ export class Screen {
   }
 
   #watchSize() {
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    let timer;
-    let told = "";
-    this.terminal.onResize(({ rows, cols }) => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        if (told === `${rows}x${cols}`) return;
-        told = `${rows}x${cols}`;
-        this.out.resize(rows, cols);
-      }, QUIET);
-    });
     new ResizeObserver(() => this.fit()).observe(this.place);
+    this.terminal.textarea?.addEventListener("focus", () => this.#decide());
   }
 
   /** Fill the place; a hidden one would give a screen of nine columns, so it is left alone. */
   fit() {
-    if (this.place.offsetParent) this.fitting.fit();
+    const size = this.place.offsetParent ? this.fitting.proposeDimensions() : undefined;
+    if (!size?.rows || !size.cols) return;
+    this.mine = { rows: size.rows, cols: size.cols };
+    if (this.decides) this.#show(this.mine);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.tell(false), QUIET);
+  }
+
+  /** Somebody types here, or looks here: from now on this window's size is the terminal's. */
+  #decide() {
+    if (this.decides || !this.live) return;
+    this.decides = true;
+    this.#show(this.mine);
+    this.tell(true);
+  }
+
+  /** Tell the server the size of this window and, after another theme, its colours. @param {boolean} anyway */
+  tell(anyway) {
+    const { rows, cols } = this.mine;
+    if (!anyway && this.told === `${rows}x${cols}`) return;
+    this.told = `${rows}x${cols}`;
+    this.out.resize(this.size);
+  }
+
+  /** Begin with a terminal of this window's own. @param {number} offset */
+  begin(offset) {
+    this.restart(offset);
+    this.decides = true;
+    this.fit();
+  }
+
+  /** What is told of this window's size; the number tells which word of the server's answers it. */
+  get size() {
+    this.serial += 1;
+    return { ...this.mine, focus: this.decides, serial: this.serial };
+  }
+
+  /** Take the size that the terminal has. @param {{rows: number, cols: number, serial?: number}} size */
+  resized({ rows, cols, serial }) {
+    // An answer to what was said before the last word: another one follows.
+    if (serial !== undefined && serial < this.serial) return;
+    this.decides = rows === this.mine.rows && cols === this.mine.cols;
+    this.#show({ rows, cols });
+  }
+
+  /** @param {{rows: number, cols: number}} size */
+  #show({ rows, cols }) {
+    if (rows !== this.terminal.rows || cols !== this.terminal.cols) this.terminal.resize(cols, rows);
+    this.place.toggleAttribute("data-foreign", !this.decides);
   }
 
   /** @param {string} data */
@@ -162,6 +210,7 @@ export class Screen {
       const code = data.toUpperCase().charCodeAt(0);
       if (code >= 64 && code < 96) data = String.fromCharCode(code - 64);
     }
+    if (!BY_ITSELF.test(data)) this.#decide();
     this.out.input(data);
   }
 
@@ -178,6 +227,7 @@ export class Screen {
   }
 
   dispose() {
+    clearTimeout(this.timer);
     this.terminal.dispose();
   }
 

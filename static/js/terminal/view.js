@@ -168,6 +168,11 @@ function listenTo(connected) {
     pane.show();
   });
   on("terminal_attention", onAttention);
+  on("terminal_resized", (pane, size) => pane.screen?.resized(size));
+  on("terminal_viewers", (pane, { viewers }) => {
+    pane.viewers = viewers;
+    pane.show();
+  });
   on("login_url", (pane, { url }) => showAddress(pane, url));
   on("login_complete", (pane, login) => {
     say(t("login_complete", { name: pane.name, who: login.email || pane.name }));
@@ -183,6 +188,8 @@ function onStarted(pane, started) {
   pane.cwd = started.cwd ?? "";
   pane.title = started.title ?? "";
   pane.show();
+  // What was told of the size before the terminal had a name was told to nobody.
+  pane.screen?.tell(true);
   for (const notice of started.notices ?? []) say(notice);
   if (pane === current) remember();
 }
