@@ -493,7 +493,7 @@ def test_server_module_is_the_same_command(tmp_path: Path, cli: Cli) -> None:
     finished = subprocess.run(
         [sys.executable, str(PROJECT / "server.py"), "--port", "70000"], capture_output=True, text=True, timeout=60
     )
-    assert_fails_cleanly(finished, "65535")
+    assert_fails_cleanly(finished, "65535", code=2)
 
 
 def test_no_secret_reaches_the_servers_output(tmp_path: Path, endpoint: TokenEndpoint) -> None:
