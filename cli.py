@@ -23,6 +23,7 @@ if __name__ == "__main__":
     sys.exit(_main())
 
 import errno
+import gc
 import io
 from contextlib import suppress
 from importlib import import_module
@@ -33,7 +34,7 @@ if not __package__:
 from types import ModuleType
 from typing import TYPE_CHECKING, TextIO
 
-from . import messages, own_python
+from . import messages
 from .messages import VERSION, AccountsError, Declined, _, say
 
 if TYPE_CHECKING:
@@ -60,7 +61,18 @@ _PASSES_ARGUMENTS_ON = ("launch", "run", "exec")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 1 failed, 2 misused, 127 nothing to start, 130 interrupted."""
-    words, debug = _without_debug(sys.argv[1:] if argv is None else argv)
+    collects = gc.isenabled()
+    # A tenth of a launch, and nothing to collect in so short a life; `serve` turns it on again.
+    gc.disable()
+    try:
+        return _main_of(sys.argv[1:] if argv is None else argv)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _main_of(argv: list[str]) -> int:
+    words, debug = _without_debug(argv)
     _open_closed_streams()
     # The locale is looked up once, not for each of ten thousand words.
     messages.use_language(messages.language())
@@ -288,6 +300,8 @@ def _family(name: str) -> ModuleType:
 def _library_missing(error: ImportError, words: list[str], debug: bool) -> int:
     """Say which library this Python lacks, and how to start with one that has it; a module of ours is a fault."""
     import shlex
+
+    from . import own_python
 
     library = (error.name or "").partition(".")[0]
     if library in ("", "claude_accounts"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def serve(arguments: argparse.Namespace) -> None:
     # No other command pays for Flask and gunicorn.
     if not 0 <= arguments.port <= 65535:
         raise Misuse(_("a port is a number from 0 to 65535"), "claude-accounts serve --port 5111")
+    gc.enable()
     from ..dashboard.origin import trusted_name
     from ..dashboard.serving import Options, serve as run
     from ..server import create_app

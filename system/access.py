@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import stat
 
 from ..messages import StorageFailed, _, printable
@@ -84,6 +83,8 @@ def why(error: OSError, path: str) -> tuple[str, str]:
     reason = error.strerror or str(error)
     if error.errno not in _DENIED:
         return reason, ""
+    import shlex  # only an error needs it
+
     place = os.path.abspath(path)
     while not os.path.lexists(place) and place != os.path.dirname(place):
         place = os.path.dirname(place)
