@@ -169,7 +169,7 @@ def _with_output_told(code: int) -> int:
 def _told(error: OSError) -> str:
     reason = error.strerror or str(error)
     if error.filename:
-        return f"{reason} ({messages.printable(str(error.filename))})"
+        return f"{reason} ({messages.printable(messages.without_secrets(str(error.filename)))})"
     if error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT, errno.EFBIG):
         # Without a file's name it is what was printed, unbuffered.
         return _("cannot write the output: {reason}", reason=reason)

@@ -21,11 +21,15 @@ _catalogues: dict[str, dict[str, str]] = {"en": {}}
 
 
 class AccountsError(Exception):
-    """A failure the user can act on: what is wrong, and where possible the command that mends it."""
+    """A failure the user can act on: what is wrong, and where possible the command that mends it.
+
+    What it repeats of what was given may be a key in the place of a name: that is taken out.
+    """
 
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
+        message, hint = (without_secrets(text) if "sk-ant-" in text else text for text in (message, hint))
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -54,6 +54,7 @@ class _Out(NamedTuple):
     proxy: Proxy | None
     trust: Trust
     unreadable: list[str]
+    chosen_by: str
 
 
 def request(
@@ -64,17 +65,18 @@ def request(
     headers: Mapping[str, str] | None = None,
     json: object = None,
     whole_seconds: float | None = None,
+    hint: str = "",
 ) -> Answer:
     """Send one request and return the answer, whatever its status is.
 
-    `what` calls the server in a sentence ("the token endpoint"), `json` is sent as the body. Raises EndpointFailed when
-    there is no answer, with the variable and file that is to blame where one is.
+    `what` calls the server in a sentence ("the token endpoint"), `json` is sent as the body, `hint` says who chose the
+    address. Raises EndpointFailed when there is no answer, with the variable and file that is to blame where one is.
     """
     whole = whole_seconds or _WHOLE_ANSWER_SECONDS
     scheme, host, port = split_address(url, what)
     said, unreadable = settings.network_said(os.environ)
     proxy = proxies.proxy_for(scheme, host, port, said)
-    out = _Out(what, host, proxy, Trust(said), unreadable)
+    out = _Out(what, host, proxy, Trust(said), unreadable, hint)
     session = _session(out, scheme)
     sent = {"User-Agent": f"claude-accounts/{VERSION}", "Accept": "application/json"} | dict(headers or {})
     outcome: queue.Queue[tuple[int, Mapping[str, str], bytes] | BaseException] = queue.Queue()
@@ -273,7 +275,7 @@ def _failure(out: _Out, reason: str, hint: str = "") -> EndpointFailed:
         hint = _("it was asked through {proxy}", proxy=out.proxy.shown())
     return EndpointFailed(
         _("{what} {host} cannot be used: {reason}", what=out.what, host=printable(out.host), reason=reason),
-        hint or _("check the network, then try again"),
+        hint or out.chosen_by or _("check the network, then try again"),
     )
 
 

@@ -84,7 +84,10 @@ def refresh(refresh_token: str, scopes: tuple[str, ...] = ()) -> Tokens:
         "client_id": CLIENT_ID,
         "scope": " ".join(scopes or DEFAULT_SCOPES),
     }
-    found = network.request("POST", token_url(), what=_("the token endpoint"), json=request)
+    address = token_url()
+    by = "" if address == TOKEN_URL else f"CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL={printable(network.without_login(address))}"
+    hint = _("it is asked because of {setting}", setting=by) if by else ""
+    found = network.request("POST", address, what=_("the token endpoint"), json=request, hint=hint)
     answer = _parse(found.body)
     if found.status != 200 or (not answer and found.is_web_page()):
         raise _refusal(found, answer)

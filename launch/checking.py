@@ -34,6 +34,12 @@ def _check_key(stored: db.Stored, environ: Mapping[str, str]) -> None:
     key = storage.decrypt(stored.api_key_enc)
     if not key:
         raise account_rows.no_credential(stored)
+    if not api_key.can_be_sent(key):
+        name = printable(stored.name)
+        raise AccountsError(
+            _("the key of {name} holds a character that no credential has", name=name),
+            f"claude-accounts update {name} --key -",
+        )
     reason = api_key.refusal(key, environ)
     proofs.remember(stored, proofs.REFUSED if reason else proofs.WORKS, reason)
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -15,6 +16,7 @@ class Api:
     def __init__(self) -> None:
         self.url = ""
         self.asked: list[tuple[str, str | None]] = []
+        self.headers: list[Message] = []
         self.status, self.body = 200, b'{"data": [], "has_more": false}'
 
     def refuses(self, status: int, kind: str, message: str = "no") -> None:
@@ -30,6 +32,7 @@ def api_stub() -> Iterator[Api]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked.append((self.path, self.headers["x-api-key"]))
+            state.headers.append(self.headers)
             self.send_response(state.status)
             self.send_header("Content-Length", str(len(state.body)))
             self.end_headers()

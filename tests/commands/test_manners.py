@@ -427,6 +427,33 @@ def test_a_typed_secret_of_any_shape_is_in_no_traceback(run: Run, monkeypatch: p
     assert "RuntimeError" in said.err and secret not in said.err and TOKEN not in said.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("add", "{}"),
+        ("add", "work", "{}"),
+        ("status", "{}"),
+        ("launch", "{}"),
+        ("exec", "{}", "--", "true"),
+        ("check", "{}"),
+        ("refresh", "{}"),
+        ("remove", "{}", "--yes"),
+        ("bind", "{}"),
+        ("rename", "work", "{}"),
+        ("import", "{}"),
+        ("import", "--from", "{}"),
+        ("export", "--output", "/gone/{}"),
+        ("list", "--expiring", "{}"),
+    ],
+)
+def test_a_key_in_the_place_of_another_word_is_not_repeated(
+    run: Run, work: db.Account, words: tuple[str, ...]
+) -> None:
+    for before in ([], ["--debug"]):
+        said = run(*before, *(word.format(KEY) for word in words))
+        assert said.code and "sk-ant-..." in said.err and KEY[20:] not in said.err + said.out, said.err
+
+
 def test_debug_behind_a_name_is_claudes() -> None:
     assert cli_module._without_debug(["launch", "work", "--debug"]) == (["launch", "work", "--debug"], False)
     assert cli_module._without_debug(["launch", "--debug", "work", "--debug"]) == (["launch", "work", "--debug"], True)

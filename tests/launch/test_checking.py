@@ -90,6 +90,11 @@ def test_no_word_is_no_refusal_and_leaves_what_was_known(
         (401, b"proxy says no"),
         (404, b'{"detail": "no such route"}'),
         (400, b'{"error": {"type": "invalid_request_error", "message": "bad"}}'),
+        (400, b'{"error": {"type": "invalid_request_error", "message": "streaming is disabled"}}'),
+        (401, b'{"message": "sign in to this network first"}'),
+        (401, b'{"error": "gateway token missing"}'),
+        (200, b'{"message": "welcome to our hotel"}'),
+        (200, b'{"error": {"type": "authentication_error", "message": "invalid x-api-key"}}'),
     ):
         api.status, api.body = status, body
         with pytest.raises(EndpointFailed):
@@ -105,7 +110,7 @@ def test_a_key_goes_where_sessions_send_it_and_nowhere_in_clear(
 ) -> None:
     url = os.environ["CLAUDE_ACCOUNTS_API_URL"]
     monkeypatch.delenv("CLAUDE_ACCOUNTS_API_URL")
-    assert api_key.api_url(os.environ) == "https://api.anthropic.com"
+    assert api_key.place(os.environ).url == "https://api.anthropic.com"
     (home / ".claude").mkdir()
     (home / ".claude" / "settings.json").write_text(json.dumps({"env": {"ANTHROPIC_BASE_URL": url + "gateway/"}}))
     check(work)
@@ -114,6 +119,57 @@ def test_a_key_goes_where_sessions_send_it_and_nowhere_in_clear(
         monkeypatch.setenv("CLAUDE_ACCOUNTS_API_URL", address)
         with pytest.raises(InvalidInput, match="CLAUDE_ACCOUNTS_API_URL"):
             check(work)
+
+
+def test_a_gateway_gets_the_headers_that_sessions_send_it_and_no_other_credential(
+    api: Api, work: db.Account, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = "x-gateway: mine\nX-Api-Key: another\nauthorization: Bearer x\n\nodd\nx-é: é"
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", headers)
+    check(work)
+    assert api.headers[-1]["x-gateway"] is None, "whoever the override names is no gateway of the sessions"
+    url = os.environ["CLAUDE_ACCOUNTS_API_URL"]
+    monkeypatch.delenv("CLAUDE_ACCOUNTS_API_URL")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", f" {url}\n")
+    check(work)
+    assert api.asked[-1] == ("/v1/models", KEY) and api.headers[-1].get_all("x-api-key") == [KEY]
+    assert api.headers[-1]["x-gateway"] == "mine" and api.headers[-1]["authorization"] is None
+    assert "odd" not in api.headers[-1]
+    (home / ".claude").mkdir()
+    of_the_settings = {"ANTHROPIC_CUSTOM_HEADERS": "x-gateway: theirs"}
+    (home / ".claude" / "settings.json").write_text(json.dumps({"env": of_the_settings}))
+    check(work)
+    assert api.headers[-1]["x-gateway"] == "theirs"
+
+
+def test_an_address_that_does_not_answer_is_told_with_the_variable_that_names_it(
+    work: db.Account, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "https://me:S3cret@127.0.0.1:1"
+    for name in ("CLAUDE_ACCOUNTS_API_URL", "ANTHROPIC_BASE_URL"):
+        with monkeypatch.context() as patched, pytest.raises(EndpointFailed) as raised:
+            patched.setenv(name, address)
+            check(work)
+        assert f"{name}=https://127.0.0.1:1" in raised.value.hint and "S3cret" not in raised.value.hint
+    settings = home / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    for value, kind in ((address, EndpointFailed), ("http://gateway.example:4000", InvalidInput)):
+        settings.write_text(json.dumps({"env": {"ANTHROPIC_BASE_URL": value}}))
+        with pytest.raises(kind) as told:
+            check(work)
+        assert "ANTHROPIC_BASE_URL" in told.value.hint and str(settings) in told.value.hint
+
+
+@pytest.mark.parametrize("key", [KEY + "\n", f"{KEY} x", "ключ", "k\x00ey"])
+def test_a_stored_key_that_cannot_be_sent_is_told_and_not_shown(
+    cli: Cli, api: Api, work: db.Account, home: Path, key: str
+) -> None:
+    with storage.writing(durable=True, secrets=True) as connection:
+        account_rows.update(connection, "id = ?", work.id, {"api_key_enc": storage.encrypt(key)})
+    told = cli("--debug", "check", "work")
+    assert told.returncode == 1 and not api.asked
+    assert "claude-accounts update work --key" in told.stderr and "name" not in told.stderr.splitlines()[-2]
+    assert not any(piece in told.stderr for piece in (key, repr(key)[1:-1], "k" * 20))
 
 
 def test_a_token_that_claude_only_believes_is_not_called_working(claude: Path, endpoint: TokenEndpoint) -> None:
