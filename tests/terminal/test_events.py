@@ -386,6 +386,30 @@ def test_late_view_gets_the_state_begins_with_a_line_and_is_repainted(
     late.close()
 
 
+def test_client_that_slept_gets_the_state_with_the_gap(program_folder: Path, server: Server, account: str) -> None:
+    """A frozen page takes nothing for a while; what it missed for good held its modes."""
+    modes = "printf '\\033[?2004h\\033[?1006h\\033[?1049h'"
+    script = f"stty raw -echo; echo ready; head -c 1 >/dev/null; yes slept | head -c 1000000; {modes}"
+    fake_claude(program_folder, f"{script}; yes 'one more line' | head -c 6000000; printf 'AWAKE'; sleep 99")
+    client = Client(server)
+    terminal_id = client.start(account, ack=True)["terminal_id"]
+    client.wait_for_output(b"ready")
+    client.emit("terminal_input", {"data": "x"})
+    terminal = server.events.terminals.get(terminal_id)
+    wait_until(lambda: terminal.end > 7_000_000, "the program to go on without the client")
+    seen = [payload for name, payload in client.events if name == "terminal_output"][-1]["end"]
+    client.ack = True
+    client.emit("terminal_ack", {"terminal_id": terminal_id, "offset": seen})
+    client.wait_for_output(b"AWAKE")
+    gaps = [payload for name, payload in client.events if name == "terminal_output" and "gap" in payload]
+    assert [gap["state"] for gap in gaps] == [True]
+    assert gaps[0]["gap"] > 1_000_000 and gaps[0]["offset"] == gaps[0]["end"]
+    assert gaps[0]["data"] == b"\x1bc\x1b[?1049h\x1b[?2004h\x1b[?1006h"
+    after = client.events[[payload for _name, payload in client.events].index(gaps[0]) + 1 :]
+    assert next(payload["data"] for name, payload in after if name == "terminal_output").startswith(b"one more line\n")
+    client.close()
+
+
 def test_title_and_attention_are_told_and_typing_clears_it(program_folder: Path, server: Server, account: str) -> None:
     title, notification = "\\033]0;work é\\007", "\\033]777;notify;Claude Code;needs you\\033\\\\"
     told = f"printf '{title}'; printf '{notification}'"
