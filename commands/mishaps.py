@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import sys
-import traceback
 from types import TracebackType
 
 from ..messages import _, printable, say, without_secrets
@@ -44,6 +43,8 @@ def tell(error: BaseException, words: list[str], *, debug: bool) -> None:
 
 def show(error: BaseException, words: list[str]) -> None:
     """Print the traceback, without what may be secret."""
+    import traceback  # only --debug needs it
+
     lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).splitlines()
     for line in lines:
         say(_without(line, _secrets(words)))

@@ -6,9 +6,7 @@ It knows no single command. Nothing imports it before there is something to pars
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
-import textwrap
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -41,6 +39,8 @@ class Formatter(argparse.HelpFormatter):
         super().start_section(heading)
 
     def _format_usage(self, *arguments: Any) -> str:
+        import textwrap  # only a help or a misuse needs it
+
         # Python breaks no line within a choice of options.
         lines = []
         for line in super()._format_usage(*arguments).split("\n"):
@@ -90,5 +90,7 @@ _HELP = "claude-accounts --help"
 
 
 def _likely(word: str, known: list[str]) -> str:
+    import difflib  # only a misuse needs it
+
     close = difflib.get_close_matches(word.lower(), known, 1)
     return close[0] if close else ""
