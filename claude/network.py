@@ -205,6 +205,8 @@ def _unreachable(out: _Out, error: Exception) -> EndpointFailed:
                 return refused
         elif any(isinstance(cause, (urllib3.exceptions.ProxyError, requests.exceptions.ProxyError)) for cause in chain):
             status = next((found for cause in chain if (found := _tunnel_status(cause))), 0)
+            if not status and proxy.scheme == "https" and _is_no_tls(chain):
+                return _proxy_failure(proxy, _("it speaks no HTTPS itself"), proxy.mend_to("http"))
             return _proxy_refusal(out, proxy, status) if status else _proxy_failure(proxy, _reason(chain), hint)
     return _failure(out, _reason(chain), hint)
 
@@ -245,6 +247,11 @@ def _reason(chain: list[BaseException]) -> str:
     if any(isinstance(cause, (requests.ConnectionError, OSError)) for cause in chain):
         return _("no connection")
     return _("no valid answer")
+
+
+def _is_no_tls(chain: list[BaseException]) -> bool:
+    """Tell whether what answered is something in clear."""
+    return any(isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER" for cause in chain)
 
 
 def _is_of_the_system(error: OSError) -> bool:
@@ -290,10 +297,7 @@ def _proxy_refusal(out: _Out, proxy: Proxy, status: int) -> EndpointFailed:
     if status == 407:
         known = bool(proxy.user or proxy.password)
         reason = _("it refuses this name and password (407)") if known else _("it wants a name and a password (407)")
-        scheme, _colon, place = proxy.address().partition("://")
-        return _proxy_failure(
-            proxy, reason, proxies.mend(proxy.variable, proxy.path, to=f"{scheme}://NAME:PASSWORD@{place}")
-        )
+        return _proxy_failure(proxy, reason, proxy.mend_to(proxy.scheme, login=True))
     return _proxy_failure(
         proxy, _("it refuses the way to {host} (HTTP {status})", host=printable(out.host), status=status)
     )
@@ -313,8 +317,7 @@ def _socks_failure(out: _Out, proxy: Proxy, chain: list[BaseException]) -> Endpo
     # The library wraps its own errors once more: the narrowest one says most.
     told = [cause for cause in chain if isinstance(cause, socks.ProxyError)]
     if any(isinstance(cause, socks.SOCKS5AuthError) for cause in told):
-        scheme, _colon, place = proxy.address().partition("://")
-        hint = proxies.mend(proxy.variable, proxy.path, to=f"{scheme}://NAME:PASSWORD@{place}")
+        hint = proxy.mend_to(proxy.scheme, login=True)
         return _proxy_failure(proxy, _("it refuses without the right name and password"), hint)
     if any(isinstance(cause, (socks.SOCKS5Error, socks.SOCKS4Error)) for cause in told):
         return _proxy_failure(proxy, _("it finds no way to {host}", host=printable(out.host)))

@@ -22,6 +22,8 @@ _FOR = {
     "http": ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
 }
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080, "socks4": 1080, "socks4a": 1080}
+# Letters and digits of any script, `-`, `.` and `_`: what else stands there is a login that is written another way.
+_HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"
 # `socks://` is how desktops write a SOCKS 5 proxy, which is best asked for names as well.
 _MEANT = {"socks": "socks5h"}
 
@@ -48,6 +50,12 @@ class Proxy(NamedTuple):
             return self.address()
         scheme, _colon, place = self.address().partition("://")
         return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{place}"
+
+    def mend_to(self, scheme: str, *, login: bool = False) -> str:
+        """Return the hint that writes the same proxy another way, with a place for its name and password."""
+        place = self.address().partition("://")[2]
+        login = login or bool(self.user or self.password)
+        return mend(self.variable, self.path, to=f"{scheme}://{'NAME:PASSWORD@' if login else ''}{place}")
 
     def shown(self) -> str:
         """Return `VARIABLE=address` for a person, with its file; a password is three stars."""
@@ -86,7 +94,7 @@ def parse(variable: str, said: Said) -> Proxy:
     scheme = _MEANT.get(written, written) or "http"
     # A password is often written as it is, with whatever characters it has.
     login, _at, place = rest.rpartition("@")
-    found = re.fullmatch(r"(\[[0-9a-fA-F:.%\w]+\]|[^\s:/?#\[\]@\"'\\]+)(?::([0-9]{1,5}))?(?:[/?#].*)?", place)
+    found = re.fullmatch(rf"(\[[0-9a-fA-F:.%\w]+\]|{_HOST})(?::([0-9]{{1,5}}))?(?:[/?#].*)?", place)
     port = int(found[2] or _PORTS.get(scheme, 0)) if found else 0
     if found is None or scheme not in _PORTS or not 0 < port < 65536 or not is_host(found[1].strip("[]")):
         masked = Said(_masked(said.value), said.path)
@@ -166,12 +174,20 @@ def _masked(value: str) -> str:
     """Return what was written as a proxy, without what may be a password in it."""
     value = value.strip()
     _scheme, rest = _split(value.lstrip("\"'"))
-    _login, at, place = rest.rpartition("@")
-    begin = value[: len(value) - len(rest)] + ("***@" if at else "")
-    if not at and ":" in place and not re.fullmatch(r"[0-9a-fA-F:.\[\]%]+|[^:]*:[0-9]*[\"'/\s]*", place):
+    # Who encodes a password often encodes all of it, with what stands before and behind it.
+    parts = re.split("@|%40", rest)
+    place = parts[-1]
+    begin = value[: len(value) - len(rest)] + ("***@" if len(parts) > 1 else "")
+    name, colon, port = re.sub("(?i)%3a", ":", place).partition(":")
+    if len(parts) == 1 and colon and not re.fullmatch(r"[0-9]*[\"'/\s]*", port) and not _is_number_and_port(place):
         # `name:password` whose end is missing.
-        place = place.partition(":")[0] + ":***"
+        place = f"{name}:***"
     return begin + place
+
+
+def _is_number_and_port(place: str) -> bool:
+    host = place.rstrip("\"'/ ").lstrip("[").partition("]")[0]
+    return _number(host) is not None
 
 
 def _of_the_system(scheme: str, host: str) -> Proxy | None:

@@ -7,6 +7,7 @@ by which people name their company's. Nothing here turns the check off.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 
@@ -27,6 +28,7 @@ _SYSTEM_FILES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+_LARGEST_BUNDLE = 16 * 1024 * 1024
 _CERTIFICATE, _KEY, _PASSPHRASE = (
     "CLAUDE_CODE_CLIENT_CERT",
     "CLAUDE_CODE_CLIENT_KEY",
@@ -80,8 +82,8 @@ class Trust:
                 if os.path.isdir(place):
                     os.listdir(place)
                     context.load_verify_locations(capath=place)
-                else:
-                    context.load_verify_locations(cafile=place)
+                elif not _load_file(context, place):
+                    self.lacking.append((name, _("one of its certificates is damaged")))
             except (OSError, ValueError) as error:
                 reason = _reason(error)
                 if name in _STRICT:
@@ -110,6 +112,35 @@ class Trust:
             raise _unusable(
                 _CERTIFICATE, certificate, _("it is no certificate with its key (PEM), or the passphrase is another")
             ) from error
+
+
+def _load_file(context: ssl.SSLContext, path: str) -> bool:
+    """Load every certificate of a file, and tell whether all of them are whole. Raises what ssl does for none at all.
+
+    OpenSSL takes nothing of a file that is glued together of two, indented, or damaged in one place, and no DER.
+    """
+    try:
+        context.load_verify_locations(cafile=path)
+        return True
+    except ssl.SSLError:
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST_BUNDLE)
+        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "ascii", "replace")
+        pieces: list[str | bytes] = list(re.findall(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----", text))
+        loaded = sum(_is_loaded(context, piece) for piece in pieces or [data])
+        if not loaded:
+            raise
+        return loaded >= len(pieces)
+
+
+def _is_loaded(context: ssl.SSLContext, certificate: str | bytes) -> bool:
+    if isinstance(certificate, str):
+        certificate = "\n".join(line.strip() for line in certificate.splitlines()) + "\n"
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 def _load_system(context: ssl.SSLContext) -> None:

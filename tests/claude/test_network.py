@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import subprocess
+import textwrap
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -230,6 +231,15 @@ def test_what_no_proxy_names_is_asked_directly(secure: TokenEndpoint, monkeypatc
         f"http://me:S3cret@{'a' * 80}.example:3128",
         '"http://127.0.0.1:3128"',
         "pac+http://127.0.0.1/proxy.pac",
+        "http://me%3AS3cret%40127.0.0.1:3128",
+        "http://S3cret%40proxy",
+        "me:5ecre7:5ecre7",
+        "http://abe:deadbeef",
+        "http://abe:5ec2e7%40127.0.0.1:80",
+        "http://proxy:3128,S3cret",
+        "${PROXY}",
+        "http=proxy:3128",
+        "http://[::1]:99999",
     ],
 )
 def test_a_malformed_proxy_is_named_with_its_value(
@@ -239,8 +249,9 @@ def test_a_malformed_proxy_is_named_with_its_value(
     told = failure()
     assert told.message.startswith("HTTPS_PROXY=") and "no address of a proxy" in told.message
     assert "HTTPS_PROXY" in told.hint
-    if "S3cret" not in value and not value.endswith(":port"):
+    if not any(secret in value for secret in ("S3cret", ":port", "5ec", "deadbeef", "=proxy:")):
         assert value in told.message
+    assert not any(secret in told.message for secret in ("S3cret", "5ec", "deadbeef"))
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
@@ -300,7 +311,7 @@ FORBIDDEN = FORBIDDEN % len(PAGE) + PAGE
     [
         ("http", "http", FORBIDDEN, "refuses the way to localhost (HTTP 403)"),
         ("http", "http", b"SSH-2.0-OpenSSH_9.2\r\n", "cannot be used"),
-        ("http", "https", b"", "no secure connection"),
+        ("http", "https", b"", "speaks no HTTPS itself"),
         ("http", "socks5h", b"", "speaks no SOCKS"),
         ("socks", "http", b"", "cannot be used"),
     ],
@@ -313,6 +324,17 @@ def test_a_proxy_that_does_not_do_its_work_is_named(
         monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{middle.port}")
         told = failure()
         assert "HTTPS_PROXY=" in told.message + told.hint and words in told.message, told.message
+
+
+@pytest.mark.parametrize("login", ["", f"me:{SECRET}@"])
+def test_a_proxy_that_speaks_no_https_itself_is_told_with_what_to_write(
+    secure: TokenEndpoint, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    with proxy() as middle:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://{login}127.0.0.1:{middle.port}")
+        told = failure()
+    written = f"http://NAME:PASSWORD@127.0.0.1:{middle.port}" if login else f"http://127.0.0.1:{middle.port}"
+    assert "it speaks no HTTPS itself" in told.message and told.hint == f"export HTTPS_PROXY={written}"
 
 
 def test_a_server_that_a_proxy_does_not_find_is_told_apart(
@@ -393,6 +415,33 @@ def test_the_certificates_of_the_system_are_believed_as_claude_code_does(
     assert oauth.refresh(secure.new_login()).access_token
     monkeypatch.setenv("CLAUDE_CODE_CERT_STORE", "bundled")
     assert "certificate is not trusted" in failure().message
+
+
+@pytest.mark.parametrize("variable", ["NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"])
+def test_a_companys_certificate_is_found_in_a_file_as_people_make_them(
+    secure: TokenEndpoint, company: Company, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    wanted, other = company.authority.read_text(), company.other.read_text()
+    damaged = "-----BEGIN CERTIFICATE-----\nMIIBAAAA\n-----END CERTIFICATE-----\n"
+    monkeypatch.delenv("NODE_EXTRA_CA_CERTS")
+    path = tmp_path / "bundle.crt"
+    monkeypatch.setenv(variable, str(path))
+    for content in (
+        (damaged + wanted).encode(),
+        (other + damaged + wanted).encode(),
+        (wanted + damaged).encode(),
+        (other.rstrip() + wanted).encode(),
+        textwrap.indent(wanted, "  ").encode(),
+        wanted.encode("utf-16"),
+        ssl.PEM_cert_to_DER_cert(wanted),
+    ):
+        path.write_bytes(content)
+        assert oauth.refresh(secure.new_login()).access_token, content[:60]
+    path.write_bytes((other + damaged).encode())
+    told = failure()
+    assert variable in told.hint and "damaged" in told.hint
+    path.write_text(damaged)
+    assert "there is no certificate in it" in failure().message + failure().hint
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
