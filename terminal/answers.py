@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from .modes import ALTERNATE, Modes
 
+# A program with this mode set is told when the page turns dark or light.
+SCHEME_REPORTS = 2031
 WHO = b"xterm.js(6.0.0)"
 _CURSOR_SECONDS = 1.0
 _MOST_WAITING = 256
@@ -23,7 +25,9 @@ _ATTRIBUTES = {b"": b"\x1b[?1;2c", b">": b"\x1b[>0;276;0c", b"=": b"\x1bP!|00000
 _UNKNOWN, _SET, _RESET, _ALWAYS, _NEVER = range(5)
 _PLAIN = {2: _NEVER, 12: _ALWAYS}
 _PRIVATE = {8: _ALWAYS, 67: _NEVER, 1005: _NEVER, 1015: _NEVER, 1048: _SET}
-_FOLLOWED = frozenset({1, 6, 7, 9, 12, 25, 45, 66, 1000, 1002, 1003, 1004, 1006, 1016, *ALTERNATE, 2004, 2026})
+_FOLLOWED = frozenset(
+    {1, 6, 7, 9, 12, 25, 45, 66, 1000, 1002, 1003, 1004, 1006, 1016, *ALTERNATE, 2004, 2026, SCHEME_REPORTS}
+)
 _CAPABILITIES = {b"TN": b"xterm-256color", b"Co": b"256", b"colors": b"256", b"RGB": b"8"}
 # What an emulator sends by itself where it answers too, and no key does.
 _REPLY = re.compile(
@@ -87,6 +91,15 @@ class Look:
         number = name.removeprefix("4;")
         # The other 240 are the same everywhere.
         return _usual(int(number)) if name != number and 16 <= int(number) < 256 else ""
+
+    @property
+    def scheme(self) -> bytes:
+        """What a program is told of the colours as a whole, dark or light; b"" while they are not known."""
+        background = self._colours.get("11")
+        if not background:
+            return b""
+        red, green, blue = (int(part, 16) for part in background[4:].split("/"))
+        return b"\x1b[?997;%dn" % (1 if 299 * red + 587 * green + 114 * blue < 500 * 0xFFFF else 2)
 
     @property
     def is_known(self) -> bool:

@@ -288,7 +288,7 @@ class TerminalEvents:
     def _take_look(self, payload: dict[str, Any]) -> None:
         """Note the colours of the window that has the focus, to answer programs that ask: {look: {foreground, …}}."""
         if payload.get("focus") is not False or not self.terminals.look.is_known:
-            self.terminals.look.take(payload.get("look"))
+            self.terminals.take_look(payload.get("look"))
 
     def _connection(self, sid: str) -> Connection | None:
         """Return a client's connection, None when it was closed in this moment."""

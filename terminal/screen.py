@@ -91,6 +91,8 @@ class Screen:
             self.modes.set(prefix, parameters, final == b"h")
             return
         answer = to_csi(prefix, parameters, final, self.modes, self.size)
+        if (prefix, parameters, final) == (b"?", b"996", b"n"):
+            answer = self.look.scheme or None
         if answer is None:
             self.modes.csi(prefix, parameters, final)
         else:

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..messages import AccountsError, NotFound, _
 from ..system.process_ending import Ending, process_table
 from . import survivors
-from .answers import Answers, Look, is_reply, may_be_key, place_in
+from .answers import SCHEME_REPORTS, Answers, Look, is_reply, may_be_key, place_in
 from .process import InputFull, Terminal
 from .replay import PIECE
 
@@ -244,6 +244,20 @@ class Terminals:
         finally:
             if seen:
                 self._tell_change(terminal_id)
+
+    def take_look(self, told: Any) -> None:
+        """Note the colours of the window in use; programs that asked for it hear whether it is dark or light."""
+        before = self.look.scheme
+        self.look.take(told)
+        if self.look.scheme == before:
+            return
+        with self._lock:
+            everything = list(self._watched.values())
+        for watched in everything:
+            if watched.terminal.screen.modes.private(SCHEME_REPORTS):
+                with suppress(InputFull):
+                    watched.terminal.write(self.look.scheme)
+                self._do(partial(self._attend, watched))
 
     def _is_answered(self, watched: _Watched, viewer: Viewer, data: bytes) -> bool:
         """Tell whether input is what an emulator says by itself, and take what it tells."""

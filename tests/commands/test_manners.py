@@ -446,9 +446,7 @@ def test_a_typed_secret_of_any_shape_is_in_no_traceback(run: Run, monkeypatch: p
         ("list", "--expiring", "{}"),
     ],
 )
-def test_a_key_in_the_place_of_another_word_is_not_repeated(
-    run: Run, work: db.Account, words: tuple[str, ...]
-) -> None:
+def test_a_key_in_the_place_of_another_word_is_not_repeated(run: Run, work: db.Account, words: tuple[str, ...]) -> None:
     for before in ([], ["--debug"]):
         said = run(*before, *(word.format(KEY) for word in words))
         assert said.code and "sk-ant-..." in said.err and KEY[20:] not in said.err + said.out, said.err

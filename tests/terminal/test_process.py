@@ -340,6 +340,7 @@ ASKED = {
     b"\x1bP+q7878\x1b\\": b"\x1bP0+r7878\x1b\\",
     b"\x1b[3;9r\x1bP$qr\x1b\\": b"\x1bP1$r3;9r\x1b\\",
     b"\x1b[5 q\x1bP$q q\x1b\\": b"\x1bP1$r5 q\x1b\\",
+    b"\x1b[?996n": b"\x1b[?997;1n",
     b"\x1b[18t": b"\x1b[8;24;80t",
     # No answer is the answer: the page's emulator has no such keyboard. The next one is the fence.
     b"\x1b[?u": b"",
@@ -375,7 +376,7 @@ class Emulator(Recorder):
 
 @pytest.mark.parametrize("windows", [0, 1, 2, 3])
 def test_program_is_answered_once_however_many_watch(terminals: Terminals, windows: int) -> None:
-    terminals.look.take(
+    terminals.take_look(
         {"foreground": "#f1ece5", "background": "#131110", "cursor": "#f0a172", "palette": ["#000", "#ff8b7d"]}
     )
     ask = ["python3", "-c", ASK, b"".join(ASKED).hex()]
@@ -469,3 +470,15 @@ def test_program_hears_of_the_focus_of_the_window_in_use_alone(terminals: Termin
     wait_until(lambda: output_of(terminal).count(b"\n") >= 1)
     told = "".join(output_of(terminal).decode().partition("ready")[2].split())
     assert told == "033[I033[Ia033[O033[I033[O"
+
+
+def test_program_that_asked_for_it_hears_when_the_page_turns_light(terminals: Terminals) -> None:
+    terminal = started(terminals, "stty raw -echo; printf '\\033[?2031hready'; head -c 18 | od -An -c; sleep 100")
+    terminals.take_look({"background": "#131110"})
+    wait_until(lambda: b"ready" in output_of(terminal))
+    wait_until(lambda: terminal.screen.modes.private(2031))
+    for background in ("#fffdfa", "#ffffff", "no colour at all", "#111"):
+        terminals.take_look({"background": background})
+    wait_until(lambda: output_of(terminal).count(b"\n") >= 2)
+    told = "".join(output_of(terminal).decode().partition("ready")[2].split())
+    assert told == "033[?997;2n033[?997;1n"
