@@ -24,15 +24,16 @@ DETAILS = (
     "organization",
 )
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
-_HOST = re.compile(r"(?:[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+# Compiled where one is needed, which a launch does not need.
+_NAME = r"[a-z0-9][a-z0-9-]{1,31}"
+_HOST = r"(?:[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
 _LAST_MOMENT_MS = 253_402_300_799_000  # the end of the year 9999
 
 
 def clean_name(text: str) -> str:
     """Return the account name that was meant: lower case, dashes for spaces. Raises InvalidInput."""
     name = text.strip().lower().replace(" ", "-")
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise InvalidInput(
             _("{name} is not an account name", name=repr(printable(text)[:60])),
             _("use 2 to 32 of a-z, 0-9 and -, beginning with a letter or digit"),
@@ -115,7 +116,7 @@ def checked_host(text: str) -> str:
     """Return `host` or `host:port` in small letters, also of a whole address. Raises InvalidInput."""
     host = text.strip().lower()
     host = host.partition("://")[2].partition("/")[0].rpartition("@")[2] if "://" in host else host
-    if not _HOST.fullmatch(host):
+    if not re.fullmatch(_HOST, host):
         example = _("for example: gateway.example or localhost:4000")
         raise InvalidInput(_("{name} is not a host", name=repr(printable(text)[:60])), example)
     return host

@@ -26,10 +26,10 @@ FIRST_WITH_OWN_STORE = (2, 1, 197)
 NEWEST_TRIED = (2, 1, 332)
 _VERSION_SECONDS = 6.0
 _STATUS_SECONDS = 20.0
-_NUMBERS = re.compile(rb"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\d.])")
+_NUMBERS = rb"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\d.])"
 _ITS_NAME = b"(Claude Code)"
 # Of an installation's own path; many other tools have a folder `versions`, of Node.js or Python for instance.
-_IN_PATH = re.compile(r"/(?:claude/versions|claude-code)/(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:/|$)")
+_IN_PATH = r"/(?:claude/versions|claude-code)/(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:/|$)"
 # Of the environment these alone say where Claude Code is to look, and not with which credential.
 _PLACES = frozenset(("CLAUDE_CONFIG_DIR", "CLAUDE_CODE_TMPDIR"))
 Version = tuple[int, int, int]
@@ -69,7 +69,7 @@ def ask(program: str, environ: Mapping[str, str], cwd: str | None = None) -> Cli
     quiet = {name: value for name, value in environ.items() if name not in CREDENTIAL_VARIABLES}
     code, output = programs.run([program, "--version"], quiet, seconds=_VERSION_SECONDS, cwd=cwd)
     before_name = (line.rpartition(_ITS_NAME)[0] for line in output.split(b"\n"))
-    match = next((match for text in before_name if (match := _NUMBERS.search(text))), None)
+    match = next((match for text in before_name if (match := re.search(_NUMBERS, text))), None)
     found = (int(match[1]), int(match[2]), int(match[3])) if match else None
     return Client(found, found is not None or code == -1, found is not None and _is_itself(program))
 
@@ -180,7 +180,7 @@ _PROGRAM_HEADS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 def _installed_version(program: str) -> Version | None:
     """Return the version that the installation itself names: its package, or its path."""
     path = os.path.realpath(program)
-    match = _IN_PATH.search(path)
+    match = re.search(_IN_PATH, path)
     return (int(match[1]), int(match[2]), int(match[3])) if match else _version_of_package(path)
 
 

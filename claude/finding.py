@@ -20,7 +20,7 @@ EVERYBODYS = ("/usr/local/bin", "/opt/homebrew/bin")
 _LONGEST_WRAPPER = 64 * 1024
 _OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 _OUR_NAMES = (b"claude-accounts", b"claude_accounts")
-_STARTING = re.compile(rb"(?:launch|run|exec)\b")
+_STARTING = rb"(?:launch|run|exec)\b"
 _ALIAS_FILE = b".claude-accounts/aliases."
 
 
@@ -97,7 +97,7 @@ def _line_starts_us(line: bytes) -> bool:
     words = line.replace(os.fsencode(_OUR_FOLDER) + b"/", b"\0").split()
     for word, following in zip(words, words[1:], strict=False):
         ours = b"\0" in word or word.rstrip(b"'\")}").endswith(_OUR_NAMES)
-        if ours and _STARTING.match(following):
+        if ours and re.match(_STARTING, following):
             return True
     return False
 

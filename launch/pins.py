@@ -26,7 +26,7 @@ from ..system.private_files import make_private_folder
 _FIRST_NUMBER = 10
 _SESSION, _JOB = "session", "job"
 _UNFINISHED = ".tmp"
-_NAME = re.compile(rf"(?P<kind>{_SESSION}|{_JOB})\.[0-9a-f]{{16}}\.json(?P<unfinished>{re.escape(_UNFINISHED)})?")
+_NAME = rf"(?P<kind>{_SESSION}|{_JOB})\.[0-9a-f]{{16}}\.json(?P<unfinished>\{_UNFINISHED})?"
 # A job's first mention comes a moment after the program that started it has ended; a file may get its lock a moment
 # after it was made.
 _YOUNG_SECONDS = 60.0
@@ -120,7 +120,7 @@ def _files() -> Iterator[tuple[str, bool]]:
             # There is none, or it is somebody else's.
             continue
         for name in names:
-            named = _NAME.fullmatch(name)
+            named = re.fullmatch(_NAME, name)
             if named:
                 yield os.path.join(folder, name), named["kind"] == _JOB or bool(named["unfinished"])
 
