@@ -70,7 +70,10 @@ _BLANKS = dict.fromkeys(
     + [*range(0x2500, 0x2580)],
     " ",
 )
-_TERMINAL_MARKS = r"\x1b\[(?:20[01]~|[0-9;]*m)"
+# Where a paste begins and ends, colours, "nothing more on this line", links.
+_TERMINAL_MARKS = r"\x1b\[(?:20[01]~|[0-9;]*[mK])|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)"
+# A line's end in a paste, as tmux writes it where keys are told at length; and one that a shell would pass over.
+_LINE_ENDS = r"\x1b\[(?:1[03]|10[69])(?:;[0-9]{1,2})?u|\x1b\[27;[0-9]{1,2};(?:1[03]|10[69])~|\\\r?\n"
 _QUOTES = (
     ('"', '"'),
     ("'", "'"),
@@ -115,7 +118,9 @@ _WRAPPING = "|".join(
         rf"(?:-H|--header|--key|--token|-k)(?:{_GAP}|=)",
     )
 )
-_REFERENCE = rf"\$\{{?{_NAME}\}}?|\$\(.*\)|%{_NAME}%|\{{\{{.*\}}\}}|<.*>"
+# As lists show a credential, ours too.
+_SHORTENED = r"[A-Za-z0-9_-]*(?:\.{3}|\*{3})[A-Za-z0-9_.*-]*"
+_REFERENCE = rf"\$\{{?{_NAME}\}}?|\$\(.*\)|%{_NAME}%|\{{\{{.*\}}\}}|<.*>|op://.*|{_SHORTENED}"
 
 
 def cleaned(given: bytes | str, field: str = "") -> str:
@@ -130,7 +135,7 @@ def cleaned(given: bytes | str, field: str = "") -> str:
         return given
     if len(given) > _LONGEST_PASTE:
         raise InvalidInput(_("{field} is too long", field=_called(field)), field=field)
-    plain = re.sub(_TERMINAL_MARKS, "", _decoded(given, field))
+    plain = re.sub(_LINE_ENDS, "\n", re.sub(_TERMINAL_MARKS, "", _decoded(given, field)))
     text = plain.translate(_BLANKS)
     for _layer in range(_MOST_LAYERS):
         text = _unwrapped(text.strip())

@@ -128,6 +128,13 @@ def test_bytes_are_read_in_the_encoding_that_they_have(mark: bytes, encoding: st
         "$(cat key)",
         "%ANTHROPIC_API_KEY%",
         "<your key>",
+        "sk-ant-api03-...kkkkkk",
+        KEY[:20] + "..." + KEY[-4:],
+        "sk-ant-api03-****",
+        KEY[:24] + "*" * 84,
+        "...kkkkkk",
+        "********",
+        "op://Private/Anthropic/credential",
         "\ud800",
         "k" * 8193,
         "k" * 70000,
@@ -148,7 +155,9 @@ def test_what_is_no_single_secret_is_refused_in_one_line_that_does_not_repeat_it
 
 @pytest.mark.parametrize("secret", [KEY, TOKEN])
 @pytest.mark.parametrize(
-    "between", ["\n", "\r\n", "\n  ", " \n", "\n\n", " ", "\xa0", "\u2028", "\u200b", " \u2502\n\u2502 "]
+    "between",
+    ["\n", "\r\n", "\n  ", " \n", "\n\n", " ", "\xa0", "\u2028", "\u200b", " \u2502\n\u2502 ", "\\\n"]
+    + ["\x1b[13;1u", "\x1b[13u", "\x1b[106;5u  ", "\x1b[27;5;106~", "\x1b[K\n"],
 )
 @pytest.mark.parametrize("width", [80, 54, 40, 107, 13])
 def test_a_secret_that_a_terminal_broke_is_joined(secret: str, between: str, width: int) -> None:
