@@ -14,7 +14,7 @@ from conftest import Cli, assert_fails_cleanly
 from other_tools import access, key, login, refresh, tree, write
 
 from claude_accounts import db
-from claude_accounts.accounts import bindings
+from claude_accounts.accounts import bindings, storage
 from claude_accounts.imports import clauth, plan, sources
 from claude_accounts.messages import AccountsError, InvalidInput
 
@@ -206,12 +206,47 @@ def test_cc_switch_is_found_where_its_settings_moved_it(home: Path) -> None:
     ]
 
 
-def test_databases_of_others_are_refused(home: Path) -> None:
+ENDLESS = "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n AS {} FROM c"
+# What a database can hold that is named as cc-switch's table and is a program, or grows as it is read.
+TRAPS = {
+    "a view": ("ALTER TABLE providers RENAME TO kept", "CREATE VIEW providers AS SELECT * FROM kept"),
+    "a virtual table over an endless view": (
+        "DROP TABLE providers",
+        "CREATE VIEW endless AS "
+        + ENDLESS.format("rowid, n AS id, 'codex' AS app_type, '' AS name, '' AS settings_config, '' AS meta"),
+        "CREATE VIRTUAL TABLE providers USING fts5 (id, app_type, name, settings_config, meta, content = 'endless')",
+    ),
+    "a column that is made when it is read": (
+        "ALTER TABLE providers RENAME TO kept",
+        "CREATE TABLE providers (id, app_type, name, meta, settings_config AS (hex(zeroblob(400000000))))",
+        "INSERT INTO providers VALUES ('a', 'claude', 'a', '{}')",
+    ),
+}
+
+
+@pytest.mark.parametrize("statements", TRAPS.values(), ids=TRAPS)
+def test_databases_of_others_are_refused(home: Path, statements: tuple[str, ...]) -> None:
     with other_tools.closed(other_tools.cc_switch(home / "store")) as connection:
-        connection.execute("ALTER TABLE providers RENAME TO kept")
-        connection.execute("CREATE VIEW providers AS SELECT * FROM kept")
+        for statement in statements:
+            connection.execute(statement)
     with pytest.raises(InvalidInput, match="no database of cc-switch"):
         sources.of_path(str(home / "store" / "cc-switch.db"))
+
+
+def test_a_database_that_goes_on_or_holds_too_much_is_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged one can lead in circles, and name the same pages a thousand times."""
+    with other_tools.closed(other_tools.cc_switch(home / "store")) as connection:
+        many = "INSERT INTO providers " + ENDLESS.format("id, 'codex', '', '{}', '', '{}', 0") + " LIMIT 200000"
+        connection.execute(many)
+        path = str(home / "store" / "cc-switch.db")
+        assert any(row.called == "Damaged" for row in plan.foresee([sources.of_path(path)]).rows)
+        monkeypatch.setattr(storage, "_MOST_STEPS_IN_COPY", 100_000)
+        with pytest.raises(InvalidInput, match="interrupted"):
+            sources.of_path(path)
+        monkeypatch.undo()
+        monkeypatch.setattr(storage, "_MOST_OF_COPY", 100)
+        with pytest.raises(InvalidInput, match="too much"):
+            sources.of_path(path)
 
 
 def test_links_that_lead_out_of_a_tools_folder_are_left_out(home: Path) -> None:
