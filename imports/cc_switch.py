@@ -67,6 +67,7 @@ def found(path: str) -> list[Found]:
 def of_config(value: dict[str, Any]) -> list[Found]:
     """Return the accounts of its older configuration."""
     providers = _object((_object(value.get("claude")) or value).get("providers"))
+    reading.refuse_too_many(providers)
     return [
         _of_provider(
             str(each.get("id") or number), each.get("name"), each.get("settingsConfig"), _object(each.get("meta"))

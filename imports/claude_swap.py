@@ -50,6 +50,7 @@ def of_export(value: dict[str, Any]) -> list[Found]:
     accounts = value.get("accounts")
     if not isinstance(accounts, list):
         raise InvalidInput(_("there is no list of accounts in it"))
+    reading.refuse_too_many(accounts)
     return [_of_record(each, each.get("credentials"), each.get("config")) for each in map(_object, accounts)]
 
 

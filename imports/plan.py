@@ -142,6 +142,8 @@ class _Planner:
         self._chosen = chosen
         self._move = move_logins
         self._planned: set[str] = set()
+        # Up to which each name has been numbered.
+        self._numbers: dict[str, int] = {}
         self._known: dict[tuple[str, str], str] = {}
         self._without_login: set[str] = set()
         self._here = set(db.account_names())
@@ -226,8 +228,9 @@ class _Planner:
                 return name
         if free:
             return free[0]
-        for number in range(2, 1000):
-            for name in account.names[:1]:
+        for name in account.names[:1]:
+            for number in range(self._numbers.get(name, 2), 1000):
+                self._numbers[name] = number + 1
                 numbered = f"{name[:28]}-{number}"
                 if numbered not in self._planned:
                     return numbered

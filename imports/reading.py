@@ -10,6 +10,8 @@ import json
 import os
 import re
 import stat
+from collections import Counter
+from collections.abc import Sized
 from typing import Any
 
 from ..claude import credentials_file
@@ -18,6 +20,7 @@ from ..system.access import why
 
 # For each way in: the command line, the API, the page.
 LARGEST_IMPORT = 16 * 1024 * 1024
+MOST_ACCOUNTS = 50_000
 # What one file of another tool may have.
 LARGEST_OF_TOOL = 4 * 1024 * 1024
 # As many folders as anybody has accounts.
@@ -59,6 +62,12 @@ def refuse_too_large(data: bytes) -> None:
     """Raise InvalidInput for more than an import may have."""
     if len(data) > LARGEST_IMPORT:
         raise InvalidInput(_("it is larger than {megabytes} MB", megabytes=LARGEST_IMPORT // 1024 // 1024))
+
+
+def refuse_too_many(accounts: Sized) -> None:
+    """Raise InvalidInput for more accounts than anybody has: a small file can hold millions, each with its sentence."""
+    if len(accounts) > MOST_ACCOUNTS:
+        raise InvalidInput(_("it holds more than {count} accounts", count=MOST_ACCOUNTS))
 
 
 def text(data: bytes) -> str:
@@ -154,7 +163,8 @@ def _refuse_constant(word: str) -> None:
 def _refuse_doubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        keys = [key for key, _value in pairs]
-        doubled = next(key for key in keys if keys.count(key) > 1)
+        # Counting each by itself would take hours where there are a million.
+        times = Counter(key for key, _value in pairs)
+        doubled = next(key for key, count in times.items() if count > 1)
         raise InvalidInput(_("it has the key {key} twice in one object", key=repr(printable(doubled)[:40])))
     return made

@@ -153,6 +153,7 @@ def _in_usual_places(name: str, environ: Mapping[str, str]) -> list[Source]:
 
 def _ours(given: list[Any], path: str) -> Source:
     """Return an export of ours; a list of ours, which holds no secrets, is told apart from it."""
+    reading.refuse_too_many(given)
     if any(isinstance(each, dict) and "masked_key" in each and not _SECRETS & each.keys() for each in given):
         raise InvalidInput(
             _("this is a list of accounts, which holds no secrets: import an export instead"),

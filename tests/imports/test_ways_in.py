@@ -50,6 +50,13 @@ REFUSED = [
     (b'[{"name": "work", "expires_at": -Infinity}]', "it holds -Infinity, which is not JSON"),
     (b'[{"name": "work", "expires_at": ' + b"9" * 5000 + b"}]", "it holds a number that is too long"),
     (b'[{"name": "work", "name": "other"}]', "it has the key 'name' twice in one object"),
+    (
+        # In a time that anybody waits for.
+        encoded([{f"k{number}": 0 for number in range(200_000)}])[:-2] + b', "k199999": 1}]',
+        "it has the key 'k199999' twice in one object",
+    ),
+    (b"[" + b"0," * 60_000 + b"0]", "it holds more than 50000 accounts"),
+    (encoded({"swapVersion": "1", "accounts": [0] * 60_000}), "it holds more than 50000 accounts"),
     (b'[{"name": "\\ud800"}]', "it holds half a character"),
     (b"{}", "an import is a JSON array of accounts"),
     (b"7", "an import is a JSON array of accounts"),
