@@ -167,11 +167,26 @@ def insert(connection: sqlite3.Connection, entry: dict[str, Any]) -> str:
         connection, entry.get("access_token", ""), entry.get("refresh_token", ""), entry.get("expires_at", 0)
     )
     columns |= {column: entry[column] for column in DETAILS if column in entry}
+    columns |= _newest_of_login(connection, str(columns["refresh_digest"]))
     columns["credential_at"] = now_ms()
     places = ", ".join("?" * len(columns))
     statement = f"INSERT INTO accounts ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our own column names
     connection.execute(statement, tuple(columns.values()))
     return account_id
+
+
+def _newest_of_login(connection: sqlite3.Connection, digest: str) -> dict[str, object]:
+    """Return the columns of the login as another account holds it, where this refresh token of it was spent here.
+
+    A token endpoint may end the whole login for who shows a spent one. Nothing where none was spent.
+    """
+    known = (
+        "SELECT access_token_enc, refresh_token_enc, refresh_digest, accounts.login_id, expires_at, login_expires_at,"
+        " login_ended FROM spent_tokens JOIN accounts ON accounts.login_id = spent_tokens.login_id"
+        " WHERE digest = ? AND refresh_digest != '' ORDER BY durable DESC"
+    )
+    row = connection.execute(known, (digest,)).fetchone() if digest else None
+    return dict(row) if row else {}
 
 
 def update(connection: sqlite3.Connection, condition: str, value: str, changes: dict[str, object]) -> None:

@@ -295,6 +295,20 @@ def test_accounts_of_one_login_refresh_together(endpoint: TokenEndpoint) -> None
     assert endpoint.reused == [] and stored_pair("one") == endpoint.issued[-1]
 
 
+def test_an_earlier_state_of_a_login_that_comes_back_is_never_spent_again(endpoint: TokenEndpoint) -> None:
+    """Of an export from before a refresh, after the account was renamed: a server ends a login for a spent token."""
+    account = expired_account(endpoint)
+    exported = db.export_accounts(current=False)
+    db.refresh_oauth_token(account.id)
+    db.refresh_oauth_token(account.id)
+    db.update_account(account.id, name="renamed")
+    assert db.import_accounts(exported).imported == [account.name]
+    assert stored_pair(account.name) == stored_pair("renamed") == endpoint.issued[-1]
+    for each in db.list_accounts():
+        db.refresh_oauth_token(each.id)
+    assert endpoint.reused == [] and stored_pair(account.name) == stored_pair("renamed") == endpoint.issued[-1]
+
+
 def test_the_refresh_command_speaks_french_as_promised(endpoint: TokenEndpoint, cli: Cli) -> None:
     expired_account(endpoint)
     finished = cli("refresh", "client", env={"LC_ALL": "fr_FR.UTF-8"})
