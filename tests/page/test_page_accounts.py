@@ -100,6 +100,12 @@ def test_taken_name_is_said_beside_the_form_which_stays(page: Page, visitor: Vis
     form.locator("[name=name]").press("Enter")
     expect(form.get_by_role("alert")).to_contain_text("perso")
     expect(form.locator("[name=api_key]")).to_have_value(KEY)
+    # Where the form is longer than the screen, too.
+    page.set_viewport_size({"width": 360, "height": 740})
+    form.locator("[name=name]").fill("-")
+    form.locator("[name=name]").press("Enter")
+    expect(form.get_by_role("alert")).to_contain_text("'-'")
+    expect(form.get_by_role("alert")).to_be_in_viewport(ratio=0.9)
 
 
 def test_renaming_and_a_new_key(page: Page) -> None:
@@ -433,6 +439,15 @@ def test_import_previews_what_the_server_says_and_takes_a_credentials_file(page:
     expect(dialog.locator("tbody .bad")).to_contain_text("is not an account name")
     expect(confirm).to_be_disabled()
     expect(dialog.locator("img")).to_have_count(0)
+    token = {"accessToken": "sk-ant-oat01-" + "a" * 95}
+    give(json.dumps({"claudeAiOauth": token}).encode())
+    dialog.locator("[name=name]").fill("other")
+    dialog.locator("[name=name]").press("Tab")
+    expect(dialog.locator("tbody .will")).to_have_count(1)
+    # What was said of one file holds for no other, where it could not even be seen.
+    give(json.dumps([good | {"name": "perso"}, good | {"name": "more"}]).encode())
+    expect(dialog.locator("tbody tr")).to_have_count(2)
+    expect(confirm).to_be_enabled()
     tokens = {"accessToken": "sk-ant-oat01-" + "a" * 95, "refreshToken": "sk-ant-ort01-" + "r" * 95}
     give(json.dumps({"claudeAiOauth": tokens | {"expiresAt": 4_000_000_000_000, "scopes": []}}).encode())
     dialog.locator("[name=name]").fill("Client")

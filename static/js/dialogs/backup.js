@@ -95,6 +95,9 @@ function choose(file) {
   // The server reads it, whatever its encoding; what it is called here says nothing of what it is.
   chosen = file ? new Blob([file], { type: "application/json" }) : null;
   for (const name of ["name-field", "move-field"]) named(form, name).hidden = true;
+  // They were said of another file.
+  /** @type {HTMLInputElement} */ (form.elements.namedItem("name")).value = "";
+  /** @type {HTMLInputElement} */ (form.elements.namedItem("move_logins")).checked = false;
   show(null);
   void preview();
 }

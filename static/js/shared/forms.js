@@ -45,7 +45,9 @@ export function showError(form, text, hint = "", field = "") {
   if (input instanceof HTMLInputElement && input.offsetParent) {
     input.setAttribute("aria-invalid", "true");
     input.focus();
-  } else place.scrollIntoView({ block: "nearest" });
+  }
+  // On a phone the end of a form is out of sight, and a button that seems to do nothing is pressed again.
+  place.scrollIntoView({ block: "nearest" });
 }
 
 /** Return what stands in the field of that name. @param {HTMLFormElement} form @param {string} name */
