@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..accounts.entries import API_KEY, OAUTH
 from ..claude.credentials_file import Login
-from ..messages import _, printable
+from ..messages import _, printable, without_secrets
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
@@ -91,8 +91,8 @@ def of_login(called: str, login: Login | None, *, folders: Iterable[str] = ()) -
 
 
 def shown(called: str) -> str:
-    """Return a foreign name as it may be printed."""
-    return printable(called)[:60]
+    """Return a foreign text as it may be printed: a key may stand in the place of a name."""
+    return printable(without_secrets(called))[:60]
 
 
 def _slug(text: str) -> str:

@@ -268,7 +268,7 @@ def _doubt(entry: dict[str, Any]) -> str:
 
 
 def _text(value: object) -> str:
-    return printable(value)[:60] if isinstance(value, str) else ""
+    return shown(value) if isinstance(value, str) else ""
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

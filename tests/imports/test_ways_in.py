@@ -180,6 +180,15 @@ def test_a_name_is_given_to_one_account_alone() -> None:
             plan.foresee([sources.of_value(value)], name="other")
 
 
+def test_a_key_in_the_place_of_a_name_or_a_kind_is_not_shown(cli: Cli, dashboard: Dashboard, home: Path) -> None:
+    swapped = [WORK | {"name": API_KEY}, WORK | {"auth_type": API_KEY}]
+    (home / "given").write_bytes(encoded(swapped))
+    told = [cli("import", str(home / "given"), "--dry-run", *more) for more in ([], ["--json"])]
+    shown = [text for finished in told for text in (finished.stdout, finished.stderr)]
+    shown.append(dashboard.client.post("/api/import?dry_run=1", json=swapped).text)
+    assert not any("kkkkkkkk" in text for text in shown) and "sk-ant-..." in shown[0]
+
+
 def test_a_dry_run_asks_a_browser_for_no_password(dashboard: Dashboard) -> None:
     """What is looked at shows no secret; what is done does ask."""
     headers = {"Sec-Fetch-Site": "same-origin"}
