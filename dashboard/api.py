@@ -155,6 +155,19 @@ def _require_still_signed_in() -> None:
         _refuse(401, _("you are not signed in"))
 
 
+def flag(name: str, usual: bool = False) -> bool:
+    """Return what the address says of a choice. Raises InvalidInput for neither yes nor no.
+
+    A wish to change nothing must not be overheard because of how it is spelt.
+    """
+    said = request.args.get(name)
+    if said is None:
+        return usual
+    if said.lower() not in ("0", "1", "false", "true"):
+        raise InvalidInput(_("{field} must be 1 or 0", field=name), field=name)
+    return said.lower() in ("1", "true")
+
+
 def image_body() -> bytes:
     """Return the picture that the body is. Raises UnsupportedMediaType when it is not announced as one."""
     raw = raw_body()

@@ -13,6 +13,7 @@ from ..messages import VERSION, InvalidInput, _, printable
 Schema = Mapping[str, Any]
 
 TEXT: Schema = {"type": "string"}
+YES_OR_NO: Schema = {"type": "string", "enum": ["0", "1", "false", "true"]}
 FLAG: Schema = {"type": "boolean"}
 APPROVE: Schema = {
     "type": "boolean",
@@ -404,7 +405,7 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
             "schema": TEXT,
             "description": "Absolute, or from ~; without it the home folder.",
         },
-        {"name": "hidden", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]}},
+        {"name": "hidden", "in": "query", "schema": YES_OR_NO},
     ],
     "/api/journal": [
         {"name": "limit", "in": "query", "schema": TEXT, "description": "So many lines, 100 without it, 500 at most."},
@@ -419,14 +420,14 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {
             "name": "dry_run",
             "in": "query",
-            "schema": {"type": "string", "enum": ["0", "1"]},
+            "schema": YES_OR_NO,
             "description": "1 changes nothing, and says in `plan` what would happen to each account.",
         },
         {"name": "name", "in": "query", "schema": TEXT, "description": "What the only account in it shall be called."},
         {
             "name": "move_logins",
             "in": "query",
-            "schema": {"type": "string", "enum": ["0", "1"]},
+            "schema": YES_OR_NO,
             "description": "1 takes another tool's logins with their tokens; it must drop them then.",
         },
     ],
@@ -434,7 +435,7 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {
             "name": "refresh_tokens",
             "in": "query",
-            "schema": {"type": "string", "enum": ["0", "1"]},
+            "schema": YES_OR_NO,
             "description": "0 leaves them out, so that the copy cannot spend what this machine needs.",
         }
     ],

@@ -18,7 +18,7 @@ from ...launch import checking
 from ...messages import InvalidInput, _
 from ...system import access
 from .. import scopes
-from ..api import body, json_bytes, note, ok, parts, refuse_browser, require_scope, require_step_up
+from ..api import body, flag, json_bytes, note, ok, parts, refuse_browser, require_scope, require_step_up
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/api")
 _CREDENTIALS = ("api_key", "access_token", "refresh_token")
@@ -215,7 +215,7 @@ def export_to_browser() -> Response:
 
 def _export() -> Response:
     """Return the answer; a header names the accounts whose tokens may have been replaced."""
-    entries = db.export_accounts(refresh_tokens=request.args.get("refresh_tokens", "1") != "0")
+    entries = db.export_accounts(refresh_tokens=flag("refresh_tokens", usual=True))
     note("export", detail=journal.names([str(entry["name"]) for entry in entries]))
     response = jsonify(entries)
     if entries.behind:
@@ -228,13 +228,13 @@ def _export() -> Response:
 @blueprint.post("/import")
 def import_accounts() -> Response:
     """Add the accounts of a file, names that are taken are skipped; with `dry_run=1` only say what would happen."""
-    dry_run = request.args.get("dry_run", "0") == "1"
+    dry_run = flag("dry_run")
     if not dry_run:
         require_step_up()
     plan = planning.foresee(
         [sources.of_bytes(json_bytes())],
         name=request.args.get("name", ""),
-        move_logins=request.args.get("move_logins", "0") == "1",
+        move_logins=flag("move_logins"),
     )
     if dry_run:
         added, skipped = (

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 from ...accounts import sessions
 from ...messages import InvalidInput, NotFound, _, printable
 from ...system.folders import expanded_or_same
-from ..api import body, image_body, ok, parts
+from ..api import body, flag, image_body, ok, parts
 
 blueprint = Blueprint("folders", __name__, url_prefix="/api")
 _MOST_FOLDERS = 1000
@@ -20,7 +20,7 @@ _MOST_FOLDERS = 1000
 def browse() -> Response:
     """List the folders in a folder, at most 1,000 of them; hidden ones with `hidden=1`."""
     path = absolute(request.args.get("path", "") or "~")
-    names, truncated = _folders_in(path, hidden=request.args.get("hidden") == "1")
+    names, truncated = _folders_in(path, hidden=flag("hidden"))
     return jsonify(
         {
             "path": path,

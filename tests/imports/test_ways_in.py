@@ -198,6 +198,17 @@ def test_a_dry_run_asks_a_browser_for_no_password(dashboard: Dashboard) -> None:
     assert answer.status_code == 200 and API_KEY not in answer.text
 
 
+def test_a_wish_to_change_nothing_is_heard_however_it_is_spelt(dashboard: Dashboard) -> None:
+    for spelt in ("true", "True", "1"):
+        assert dashboard.client.post(f"/api/import?dry_run={spelt}", json=[WORK]).get_json()["plan"]["added"] == 1
+    for route in ("import?dry_run=yes", "import?dry_run", "import?move_logins=on"):
+        answer = dashboard.client.post(f"/api/{route}", json=[WORK])
+        assert answer.status_code == 400 and answer.get_json()["field"] in ("dry_run", "move_logins")
+    assert db.list_accounts() == []
+    assert dashboard.client.post("/api/import?dry_run=false", json=[WORK]).get_json()["imported"] == 1
+    assert dashboard.client.get("/api/export?refresh_tokens=no").status_code == 400
+
+
 def test_the_login_that_claude_has_now_is_captured_and_not_copied(cli: Cli, home: Path) -> None:
     (home / ".claude").mkdir()
     (home / ".claude" / ".credentials.json").write_text(json.dumps(CREDENTIALS))

@@ -14,6 +14,7 @@ import { say, sentence } from "../shared/toasts.js";
  */
 
 const SHOWN_AT_MOST = 200;
+const TYPED_MS = 400;
 /** @type {Blob | null} */
 let chosen = null;
 // An answer that a newer question has overtaken is nobody's.
@@ -68,6 +69,12 @@ function wireImport() {
   });
   form.addEventListener("change", (event) => {
     if (event.target !== input) void preview();
+  });
+  // A name that is typed is judged without leaving its field: else the button waits for somebody who waits for it.
+  let typing = 0;
+  /** @type {HTMLInputElement} */ (form.elements.namedItem("name")).addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = window.setTimeout(preview, TYPED_MS);
   });
   onSubmit(form, async () => {
     if (!chosen) return;
