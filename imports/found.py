@@ -37,9 +37,8 @@ class Found(NamedTuple):
 def named(called: str) -> tuple[str, ...]:
     """Return what an account could be called here that has this name (or e-mail address) elsewhere, the best first."""
     local, _at, domain = called.partition("@")
-    first = _slug(local)
-    longer = _slug(f"{local}-{domain.partition('.')[0]}")
-    return tuple(dict.fromkeys(name for name in (first, longer) if 2 <= len(name) <= 32))
+    slugs = _slug(local), _slug(f"{local}-{domain.partition('.')[0]}")
+    return tuple(dict.fromkeys(slug[:32].rstrip("-") for slug in slugs if len(slug) >= 2))
 
 
 def left_out(called: str, why: str) -> Found:

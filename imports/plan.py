@@ -99,7 +99,7 @@ def foresee(sources: Iterable[Source], *, name: str = "", move_logins: bool = Fa
         else:
             for account in source.accounts:
                 planner.add_found(source.tool, account)
-    return Plan(planner.rows, planner.checked, planner.refusal)
+    return Plan(planner.settled(), planner.checked, planner.refusal)
 
 
 def carry_out(plan: Plan) -> Done:
@@ -140,6 +140,8 @@ class _Planner:
         self.checked: list[dict[str, Any]] = []
         self.refusal: InvalidInput | None = None
         self._chosen = chosen
+        # Nobody can be asked for a name where there are several: whose name cannot be kept gets one of its tool's.
+        self._several = sum(len(source.accounts) for source in sources) > 1
         self._move = move_logins
         self._planned: set[str] = set()
         # Up to which each name has been numbered.
@@ -179,7 +181,7 @@ class _Planner:
                 why = _("it is {name} already; its sign-in: {command}", name=printable(same), command=command)
             self._row(tool, account, same, entry, SKIPPED, why)
             return
-        name = self._chosen or self._free_name(account)
+        name = self._chosen or self._free_name(account.names or ((tool,) if self._several else ()))
         if not name:
             self._refuse_nameless(tool, account, entry)
             return
@@ -192,6 +194,13 @@ class _Planner:
             return
         self._remember({**account.entry, **account.tokens, "name": name})
         self._take(tool, shown(account.called), checked, account)
+
+    def settled(self) -> list[Row]:
+        """Return the rows when all are known: where one refuses everything, the others do not come either."""
+        if self.refusal is None:
+            return self.rows
+        why = _("it does not come while another entry is wrong")
+        return [row._replace(will=LEFT_OUT, why=why) if row.will == ADDED else row for row in self.rows]
 
     def _take(self, tool: str, called: str, entry: dict[str, Any], account: Found | None = None) -> None:
         name = str(entry["name"])
@@ -220,15 +229,15 @@ class _Planner:
             )
         )
 
-    def _free_name(self, account: Found) -> str:
+    def _free_name(self, names: tuple[str, ...]) -> str:
         """Return what the account will be called: the first name that nobody has, else one that is here already."""
-        free = [name for name in account.names if name not in self._planned]
+        free = [name for name in names if name not in self._planned]
         for name in free:
             if name not in self._here:
                 return name
         if free:
             return free[0]
-        for name in account.names[:1]:
+        for name in names[:1]:
             for number in range(self._numbers.get(name, 2), 1000):
                 self._numbers[name] = number + 1
                 numbered = f"{name[:28]}-{number}"

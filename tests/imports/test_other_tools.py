@@ -178,6 +178,23 @@ CC_SWITCH_STAYS = {
 }
 
 
+def test_whoever_has_no_name_that_can_be_kept_comes_all_the_same(home: Path) -> None:
+    """Where there are several, nobody can be asked for one: too long, too short, in another script, none at all."""
+    called = ["a-name-that-is-very-long-indeed-and-goes-on", "7", "\u5de5\u4f5c", "\u5bb6", ""]
+    letters = "abcde"
+    accounts = [
+        {"alias": name, "kind": "api_key", "credentials": key(letter)}
+        for name, letter in zip(called, letters, strict=True)
+    ]
+    for _again in range(2):
+        foreseen = plan.foresee([sources.of_value({"swapVersion": "1", "accounts": accounts})])
+        names = [row.name for row in foreseen.rows]
+        assert names == ["a-name-that-is-very-long-indeed", *("claude-swap", "claude-swap-2"), *names[3:]]
+        plan.carry_out(foreseen)
+        assert len(db.list_accounts()) == 5 and len(set(names)) == 5
+    assert {entry["api_key"] for entry in db.export_accounts(current=False)} == {key(letter) for letter in letters}
+
+
 def test_cc_switch_is_read_while_it_is_open_and_only_a_copy_is_opened(home: Path) -> None:
     folder = home / ".cc-switch"
     with other_tools.closed(other_tools.cc_switch(folder)):

@@ -134,8 +134,14 @@ def test_a_dry_run_says_what_happens_to_each_and_changes_nothing(cli: Cli, home:
     assert_fails_cleanly(finished, "entry 3 (x)", "nothing was imported")
     lines = finished.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["NAME", "work", "client", "x", "late"]
-    assert "already an account" in lines[1] and "will be added" in lines[2] and "not an account name" in lines[3]
+    assert (
+        "already an account" in lines[1]
+        and "while another entry is wrong" in lines[2]
+        and "not an account name" in lines[3]
+    )
     assert API_KEY not in finished.stdout
+    foreseen = plan.as_json(plan.foresee([sources.of_value(entries)]))
+    assert (foreseen["added"], foreseen["refused"]) == (0, 1)
     assert db.change_mark() == before
 
 
