@@ -173,6 +173,9 @@ def _list(found: list[sources.Source], plan: Plan) -> None:
             lines[number] = coloured(lines[number], "yellow" if row.will in (SKIPPED, LEFT_OUT) else "red")
     print("\n".join(header + lines))
     sys.stdout.flush()
+    for row in plan.rows:
+        for folder in row.folders:
+            say(_("  {folder} will belong to {name}", folder=printable(folder), name=row.name))
 
 
 def _type(row: planning.Row) -> str:

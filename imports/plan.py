@@ -6,6 +6,7 @@ other. Who it is comes all the same, and a private sign-in makes it whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -111,21 +112,35 @@ def carry_out(plan: Plan) -> Done:
         raise plan.refusal
     stored = db.store_entries(plan.checked)
     bound: list[str] = []
-    if any(row.folders for row in plan.rows):
-        taken = {binding.folder for binding in bindings.listed()}
-        for row in plan.rows:
-            if row.will == ADDED and row.name in stored.imported:
-                bound += _bind(row, taken)
+    for row in _with_free_folders(plan.rows):
+        if row.will == ADDED and row.name in stored.imported:
+            bound += _bind(row)
     return Done(stored.imported, stored.skipped, bound)
 
 
-def _bind(row: Row, taken: set[str]) -> list[str]:
+def _with_free_folders(rows: list[Row]) -> list[Row]:
+    """Return the rows, each with the real paths of those of its folders that are there and belong to nobody yet."""
+    if not any(row.folders for row in rows):
+        return rows
+    # By real path: a link and a `/` at the end lead to the same folder.
+    taken = {binding.folder for binding in bindings.listed()}
+    settled = []
+    for row in rows:
+        mine = dict.fromkeys(
+            os.path.realpath(folder) for folder in row.folders if row.will == ADDED and "\0" not in folder
+        )
+        free = tuple(folder for folder in mine if folder not in taken and os.path.isdir(folder))
+        taken.update(free)
+        settled.append(row._replace(folders=free))
+    return settled
+
+
+def _bind(row: Row) -> list[str]:
     account = db.find_account(row.name)
     bound = []
     for folder in row.folders:
         try:
-            if folder not in taken:
-                bound.append(bindings.bind(account.id, folder).folder)
+            bound.append(bindings.bind(account.id, folder).folder)
         except NotFound:
             # A folder that is gone belongs to nobody.
             continue
@@ -198,7 +213,7 @@ class _Planner:
     def settled(self) -> list[Row]:
         """Return the rows when all are known: where one refuses everything, the others do not come either."""
         if self.refusal is None:
-            return self.rows
+            return _with_free_folders(self.rows)
         why = _("it does not come while another entry is wrong")
         return [row._replace(will=LEFT_OUT, why=why) if row.will == ADDED else row for row in self.rows]
 

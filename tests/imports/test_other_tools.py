@@ -142,11 +142,22 @@ def test_claude_swap_takes_what_is_newest_and_its_folders_come_along(home: Path)
     assert nearest is not None and nearest.account_name == "bureau"
 
 
-def test_a_folder_that_belongs_to_somebody_stays_theirs(home: Path) -> None:
+@pytest.mark.parametrize("spelt", ["project", "project/", "link", "project/../project", "gone", "\0"])
+def test_a_folder_that_belongs_to_somebody_stays_theirs(home: Path, spelt: str) -> None:
     (home / "project").mkdir()
-    other_tools.claude_swap(home / "store", folder=str(home / "project"))
+    (home / "link").symlink_to("project")
+    other_tools.claude_swap(home / "store", folder=f"{home}/{spelt}")
     bindings.bind(db.add_account("mine", db.API_KEY, api_key=key("m")).id, str(home / "project"))
-    assert plan.carry_out(of("claude-swap", home / "store")).bound == []
+    foreseen = of("claude-swap", home / "store")
+    assert not any(row.folders for row in foreseen.rows) and plan.carry_out(foreseen).bound == []
+    nearest = bindings.nearest(str(home / "project"))
+    assert nearest is not None and nearest.account_name == "mine"
+
+
+def test_the_list_says_which_folders_will_belong_to_whom(cli: Cli, home: Path) -> None:
+    (home / "project").mkdir()
+    other_tools.claude_swap(home / "store", folder=f"{home}/project/")
+    assert f"{home}/project will belong to bureau" in cli("import", str(home / "store"), "--dry-run").stderr
 
 
 def test_an_export_of_claude_swap_comes_by_its_shape() -> None:
