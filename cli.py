@@ -108,7 +108,7 @@ def _code(words: list[str], debug: bool) -> int:
         if debug:
             _family("mishaps").show(error, words)
         if _output_problem() is None:
-            _print_error(_told(error), "")
+            _print_error(*((_("the current folder is gone"), "cd") if _folder_is_gone(error) else (_told(error), "")))
         return 1
     except ImportError as error:
         return _library_missing(error, words, debug)
@@ -164,6 +164,17 @@ def _with_output_told(code: int) -> int:
     except (OSError, ValueError):
         _abandon(sys.stderr)
     return code
+
+
+def _folder_is_gone(error: OSError) -> bool:
+    """Tell whether an error that names no file is about the folder we are in: somebody has removed it."""
+    if error.errno != errno.ENOENT or error.filename:
+        return False
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
 
 
 def _told(error: OSError) -> str:

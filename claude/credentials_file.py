@@ -59,7 +59,8 @@ def store_folder(environ: Mapping[str, str]) -> str:
 
 def is_ours(folder: str) -> bool:
     """Tell whether a store folder lies in our own data folder."""
-    return os.path.abspath(folder).startswith(os.path.join(data_folder(), ""))
+    # Without a folder there is nothing to look at, and the one we are in may be gone.
+    return bool(folder) and os.path.abspath(folder).startswith(os.path.join(data_folder(), ""))
 
 
 def config_folder(environ: Mapping[str, str]) -> str:

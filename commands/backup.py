@@ -12,7 +12,7 @@ from ..accounts import journal
 from ..messages import AccountsError, _, plural, printable, say, warn
 from ..system.access import exists, read_plain_file
 from ..system.private_files import is_open_to_others, write_private_file
-from .console import add_command, require_yes
+from .console import add_command, given, require_yes
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +31,7 @@ def register(subparsers: Subparsers) -> None:
         help=_("print all accounts as JSON, credentials in clear"),
         example="claude-accounts export --output accounts.json",
     )
-    parser.add_argument("--output", "-o", metavar=_("FILE"), help=_("write a file only you can read"))
+    parser.add_argument("--output", "-o", type=given, metavar=_("FILE"), help=_("write a file only you can read"))
     parser.add_argument(
         "--no-refresh-tokens",
         action="store_true",

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+def given(word: str) -> str:
+    """Return what was typed for a file, a folder or a name; an empty word is misuse, and never "here" or "the screen".
+
+    It is what a script passes whose variable is not set.
+    """
+    if not word:
+        from argparse import ArgumentTypeError  # where it is needed it is there
+
+        raise ArgumentTypeError(_("it is empty; is a variable not set?"))
+    return word
+
+
 def add_command(
     subparsers: Subparsers, name: str, *, help: str, example: str, aliases: Iterable[str] = ()
 ) -> argparse.ArgumentParser:

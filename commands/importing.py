@@ -11,7 +11,7 @@ from ..imports import plan as planning, reading, sources
 from ..imports.claude_folder import shown as shown_place
 from ..imports.plan import ADDED, LEFT_OUT, SKIPPED, Plan
 from ..messages import InvalidInput, Misuse, _, plural, printable, say, warn
-from .console import add_command, confirmed, keep_aliases_current, print_json
+from .console import add_command, confirmed, given, keep_aliases_current, print_json
 from .tables import Column, coloured, table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.description = _about()
     parser.add_argument(
-        "file", metavar=_("FILE"), nargs="?", help=_("a file, or a tool's folder; - reads standard input")
+        "file", type=given, metavar=_("FILE"), nargs="?", help=_("a file, or a tool's folder; - reads standard input")
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -49,7 +49,7 @@ def register(subparsers: Subparsers) -> None:
     where.add_argument("--discover", action="store_true", help=_("look for all of them, and list what would come"))
     parser.add_argument("--dry-run", action="store_true", help=_("only say what would happen"))
     parser.add_argument("--json", action="store_true", help=_("print JSON"))
-    parser.add_argument("--name", metavar=_("NAME"), help=_("what the only account in it shall be called"))
+    parser.add_argument("--name", type=given, metavar=_("NAME"), help=_("what the only account in it shall be called"))
     parser.add_argument(
         "--move-logins", action="store_true", help=_("take logins with their tokens; the other tool must drop them")
     )

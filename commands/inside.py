@@ -11,7 +11,7 @@ from ..accounts import proofs, sessions as running_sessions, usage
 from ..accounts.clocks import time_left
 from ..accounts.rows import now_ms
 from ..messages import AccountsError, Misuse, _, printable, say
-from .console import add_command, print_json
+from .console import add_command, given, print_json
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +51,7 @@ def register(subparsers: Subparsers) -> None:
         example="claude-accounts bind work ~/projects/work",
     )
     parser.add_argument("name", metavar=_("NAME"))
-    parser.add_argument("folder", metavar=_("DIR"), nargs="?", default=".")
+    parser.add_argument("folder", type=given, metavar=_("DIR"), nargs="?", default=".")
     parser.set_defaults(run=bind)
     parser = add_command(
         subparsers,
@@ -59,7 +59,7 @@ def register(subparsers: Subparsers) -> None:
         help=_("let a folder belong to no account"),
         example="claude-accounts unbind ~/projects/work",
     )
-    parser.add_argument("folder", metavar=_("DIR"), nargs="?", default=".")
+    parser.add_argument("folder", type=given, metavar=_("DIR"), nargs="?", default=".")
     parser.set_defaults(run=unbind)
     parser = add_command(
         subparsers,

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..messages import InvalidInput, Misuse, _
-from .console import add_command
+from .console import add_command, given
 
 if TYPE_CHECKING:
     import argparse
@@ -41,8 +41,9 @@ def register(subparsers: Subparsers) -> None:
         action="store_true",
         help=_("every request comes through one proxy that sets X-Forwarded-For"),
     )
-    parser.add_argument("--tls-cert", default="", metavar=_("FILE"), help=_("serve HTTPS with this certificate (PEM)"))
-    parser.add_argument("--tls-key", default="", metavar=_("FILE"), help=_("and this private key (PEM)"))
+    certificate = _("serve HTTPS with this certificate (PEM)")
+    parser.add_argument("--tls-cert", type=given, metavar=_("FILE"), help=certificate)
+    parser.add_argument("--tls-key", type=given, metavar=_("FILE"), help=_("and this private key (PEM)"))
     parser.add_argument(
         "--tls", action="store_true", help=_("serve HTTPS with a certificate of its own, whose fingerprint it prints")
     )
@@ -71,8 +72,8 @@ def serve(arguments: argparse.Namespace) -> None:
             browser=not arguments.no_browser,
             trusted_hosts=trusted_hosts,
             behind_proxy=arguments.behind_proxy,
-            certificate=arguments.tls_cert,
-            key=arguments.tls_key,
+            certificate=arguments.tls_cert or "",
+            key=arguments.tls_key or "",
             self_signed=arguments.tls,
         ),
         create_app,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 
 from ..messages import StorageFailed, _, printable
+from .folders import NoHome, data_folder, home_folder
 
 NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 # What a disk says that has no such thing as a hard link, permissions or locks.
@@ -95,10 +97,22 @@ def why(error: OSError, path: str) -> tuple[str, str]:
     shown = printable(place)
     if owner != os.geteuid():
         reason = _("{reason}, {path} belongs to {owner}", reason=reason, path=shown, owner=_name_of(owner))
+        if not _is_the_users(place):
+            return reason, ""
         return reason, f"sudo chown -R {shlex.quote(_name_of(os.geteuid()))} {shlex.quote(shown)}"
     mode = f"{stat.S_IMODE(os.lstat(place).st_mode):04o}"
     reason = _("{reason}, {path} has the mode {mode}", reason=reason, path=shown, mode=mode)
     return reason, f"chmod u+rwX {shlex.quote(shown)}"
+
+
+def _is_the_users(place: str) -> bool:
+    """Tell whether a path lies in the user's home or data folder: what is elsewhere is nobody's to take over."""
+    for folder in (home_folder, data_folder):
+        with suppress(NoHome):
+            inside = folder()
+            if inside != os.sep and (place == inside or place.startswith(os.path.join(inside, ""))):
+                return True
+    return False
 
 
 def _broken_link(path: str) -> str:

@@ -114,6 +114,17 @@ def test_what_another_user_has_is_an_error_with_path_and_owner(
     assert doctor.returncode == 1 and "belongs to root" in doctor.stdout and "no accounts yet" not in doctor.stdout
 
 
+def test_nobody_is_told_to_take_the_system_for_his_own(
+    data: Path, as_somebody: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that cannot be made in `/`, say: `chown -R` there would ruin the machine."""
+    for place in ("/nobody-has-made-this/accounts", "/usr/nobody-has-made-this", "/root/.claude-accounts"):
+        monkeypatch.setenv("CLAUDE_ACCOUNTS_HOME", place)
+        refused = as_somebody("add", "work", "--key", "-", stdin=KEY)
+        assert_fails_cleanly(refused, "Permission denied", "belongs to root")
+        assert "chown" not in refused.stderr, refused.stderr
+
+
 def test_one_file_of_another_user_is_named(data: Path, as_somebody: Callable[..., Finished]) -> None:
     for name in (".key", "accounts.db"):
         give_away(data, name)

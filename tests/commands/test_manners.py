@@ -274,6 +274,42 @@ def test_misuse_is_two_lines_with_code_2_and_says_what_to_type(
     assert KEY[-10:] not in said.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "export --output",
+        "export --yes --force -o",
+        "bind work",
+        "unbind",
+        "import",
+        "import --dry-run",
+        "import --from ccs",
+        "import x.json --name",
+        "serve --no-browser --tls-cert",
+        "serve --no-browser --tls-key",
+    ],
+)
+def test_an_empty_argument_is_misuse_and_never_here_or_on_the_screen(run: Run, work: db.Account, words: str) -> None:
+    """As of a variable that is not set: `--output "$BACKUP"`."""
+    said = run(*words.split(), "")
+    assert said.code == 2 and said.out == "" and "empty" in said.err and len(said.err.splitlines()) == 2, said
+    assert KEY[-10:] not in said.err and run("bindings", "--json").out.count("folder") == 0
+
+
+def test_a_folder_that_is_gone_is_named_and_exec_needs_none(
+    run: Run, work: db.Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for words in ("launch work", "whoami", "bind work", "unbind", "export --output x.json"):
+        said = run(*words.split())
+        assert said.code == 1 and "the current folder is gone" in said.err and "hint: cd" in said.err, (words, said)
+    assert subprocess.run(command_line("exec", "work", "--", "/bin/sh", "-c", "exit 7"), cwd=None).returncode == 7
+    assert run("list").code == 0
+
+
 def test_half_a_certificate_is_misuse(run: Run) -> None:
     assert run("serve", "--no-browser", "--port", "0", "--tls-cert", "x").code == 2
     assert run("serve", "--no-browser", "--port", "0", "--tls", "--tls-cert", "x", "--tls-key", "x").code == 2
