@@ -122,7 +122,12 @@ show_progress() { # on a terminal one line that counts, elsewhere nothing
 }
 
 explain_pip() { # log
-    grep -E '^ *(ERROR|error)|No space' "$1" >&2 || :
+    # pip repeats an address as it was given to it, with its password.
+    { grep -E '^ *(ERROR|error)|No space' "$1" || :; } |
+        sed -E 's|//[^[:space:]]*@|//***@|g; s|(//[^]:/[:space:]]*):[^]:/[:space:]]*[^]:/0-9[:space:]][^[:space:]]*|\1:***|g' >&2
+    if grep -q 'SOCKS support' "$1"; then
+        fail 'pip itself speaks no SOCKS' "name an HTTP proxy for this once: HTTPS_PROXY=http://HOST:PORT $project/start.sh"
+    fi
     if grep -qiE 'NewConnectionError|name resolution|timed out|ProxyError|Max retries|unreachable' "$1"; then
         fail 'the Python package index cannot be reached' 'check the network, then run it again'
     fi

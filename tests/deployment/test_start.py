@@ -40,6 +40,7 @@ TOOLS = (
     "readlink",
     "rm",
     "sh",
+    "sed",
     "sleep",
     "tail",
     "tee",
@@ -303,6 +304,11 @@ def test_environment_is_prepared_once_and_again_when_the_requirements_change(che
         ("ERROR: No matching distribution found for flask", ("could not be installed", "above")),
         ("ERROR: [Errno 28] No space left on device", ("could not be installed", "No space left")),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM", ("other files than requirements.lock", "which index")),
+        ("ERROR: an OSError: Missing dependencies for SOCKS support.", ("speaks no SOCKS", "HTTPS_PROXY=http://")),
+        ("ERROR: Failed to parse: http://me:S3cret/@x#@proxy:99999", ("could not be installed", "//***@proxy:99999")),
+        ("ERROR: Failed to parse: http://me:S3cret", ("could not be installed", "//me:***")),
+        ("ERROR: cannot ask https://S3cret@index.example:84/simple", ("could not", "//***@index.example:84/simple")),
+        ("ERROR: cannot ask http://index.example:84/simple", ("could not", "http://index.example:84/simple")),
     ],
 )
 def test_failed_preparation_is_one_line_and_a_hint_and_is_tried_again(
@@ -310,7 +316,7 @@ def test_failed_preparation_is_one_line_and_a_hint_and_is_tried_again(
 ) -> None:
     finished = checkout.start("list", PIP_SAYS=said)
     assert_fails_cleanly(finished, *words)
-    assert finished.stdout == ""
+    assert finished.stdout == "" and "S3cret" not in finished.stderr
     assert checkout.start("list").stdout == "ran: list\n"
 
 
