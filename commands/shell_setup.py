@@ -89,11 +89,19 @@ def install(arguments: argparse.Namespace) -> None:
     for _path, reason in blocked[1:]:
         warn(reason.message)
     _tell_standings()
-    kind = "fish" if shells.login_shell(os.environ) == "fish" else "bash"
-    say(_("  Use them now: source {path}", path=printable(shell_aliases.alias_path(kind))))
+    _tell_this_shell(shells.login_shell(os.environ) or "bash")
     if blocked:
         # The others have what they need.
         raise blocked[0][1]
+
+
+def _tell_this_shell(kind: str) -> None:
+    """Say what to type for the aliases at once, where the shell can read them."""
+    quoted = {"bash": shlex.quote, "zsh": shlex.quote, "fish": shell_aliases.fish_quote}.get(kind)
+    if quoted:
+        path = shell_aliases.alias_path(kind)
+        # Most paths need no quotes; what cannot be printed cannot be typed either.
+        say(_("  Use them now: source {path}", path=printable(path if shlex.quote(path) == path else quoted(path))))
 
 
 def _blocked(changes: list[rc_files.Change]) -> list[tuple[str, StorageFailed]]:

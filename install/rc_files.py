@@ -48,12 +48,18 @@ class Change(NamedTuple):
 def plan_install(environ: Mapping[str, str]) -> list[Change]:
     """Return the changes that make each of the user's shells read the alias file; none for those that do already.
 
-    Raises AccountsError inside a container, whose shells are not the user's.
+    Raises AccountsError inside a container, whose shells are not the user's, and for a path that no line can name.
     """
     if environ.get(CONTAINER_VARIABLE):
         raise AccountsError(
             _("a container cannot change the shell files of the machine it runs on"),
             _("on that machine itself: ./start.sh install"),
+        )
+    path = shell_aliases.alias_path("bash")
+    if len(path.splitlines()) > 1:
+        raise AccountsError(
+            _("{path} has a line break in it, so no line of a shell file can name it", path=printable(path)),
+            "export CLAUDE_ACCOUNTS_HOME=~/.claude-accounts",
         )
     own = shells.login_shell(environ)
     changes = [*_bash_changes(environ, own), _changed(_zsh_file(environ), "zsh", environ, create=own == "zsh")]
@@ -208,6 +214,10 @@ def check(path: str) -> None:
         reason = _("it is not a plain file")
         raise StorageFailed(_("cannot write {path}: {reason}", path=printable(path), reason=reason))
     folder = os.path.dirname(target)
+    if os.path.islink(path) and not os.path.isdir(folder):
+        # Dotfiles on a disk that is not there; a folder made in its place would hide them.
+        reason = _("it is a link to {target}, which is not there", target=printable(target))
+        raise StorageFailed(_("cannot write {path}: {reason}", path=printable(path), reason=reason))
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     blocked = next((place for place in (target, folder) if os.path.exists(place) and not os.access(place, os.W_OK)), "")

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, Cli, write_program
+from conftest import PROJECT, Cli, assert_fails_cleanly, lack, write_program
 from test_prompts import person
 from warm import DEADLINE
 
@@ -263,6 +263,40 @@ def test_a_start_file_that_something_else_makes_holds_up_no_other_shell(home: Pa
     assert finished.returncode == 1 and "cannot write" in finished.stderr and ".bashrc" in finished.stderr
     assert "✓ zsh: works in new shells" in finished.stderr
     assert os.readlink(home / ".bashrc") == "/dev/null"
+
+
+def test_dotfiles_on_a_disk_that_is_not_there_hold_up_no_other_shell(home: Path, cli: Cli) -> None:
+    (home / ".bashrc").symlink_to(home / "disk" / "bashrc")
+    (home / ".zshrc").write_text("")
+    finished = cli("install", env={"SHELL": "/bin/bash"})
+    assert finished.returncode == 1 and f"is a link to {home / 'disk' / 'bashrc'}" in finished.stderr, finished
+    assert "✓ zsh: works in new shells" in finished.stderr and not (home / "disk").exists()
+    assert cli("uninstall").returncode == 0 and (home / ".zshrc").read_text() == ""
+
+
+def test_what_is_proposed_for_this_shell_can_be_typed_there(
+    home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = home / "it's a $HOME"
+    monkeypatch.setenv("CLAUDE_ACCOUNTS_HOME", str(place))
+    for kind in ("bash", "fish"):
+        path = shutil.which(kind) or lack(f"no {kind} here")
+        said = re.search(r"Use them now: (.+)$", cli("install", env={"SHELL": path}).stderr, re.MULTILINE)
+        assert said
+        typed = subprocess.run([path, "-c", f"{said[1]}\nclaude-accounts --version"], capture_output=True, text=True)
+        assert typed.returncode == 0 and "claude-accounts 0" in typed.stdout, typed
+    for other in ("/bin/ksh", "/bin/dash", "/bin/tcsh", "/usr/bin/nu"):
+        assert "Use them now" not in cli("install", env={"SHELL": other}).stderr
+
+
+def test_a_path_that_no_line_can_name_is_refused_before_anything_is_written(
+    home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".bashrc").write_text("a=1\n")
+    monkeypatch.setenv("CLAUDE_ACCOUNTS_HOME", str(home / "two\nlines"))
+    for words in (["install"], ["install", "--dry-run"]):
+        assert_fails_cleanly(cli(*words), "two\\nlines", "line break")
+    assert (home / ".bashrc").read_text() == "a=1\n" and not (home / "two\nlines").exists()
 
 
 def test_an_uninstall_says_what_stays_and_where(home: Path, cli: Cli) -> None:
