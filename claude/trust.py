@@ -37,11 +37,13 @@ _CERTIFICATE, _KEY, _PASSPHRASE = (
 
 
 class Trust:
-    """The certificates that count, and `lacking`: what is wrong with those that a variable names."""
+    """The certificates that count, `lacking`: what is wrong with those that a variable names, and by whose name is a
+    file of which only a part can be believed (`damaged`)."""
 
     def __init__(self, said: Mapping[str, Said]) -> None:
         self._said = {name: about for name, about in said.items() if about.value.strip()}
         self.lacking: list[tuple[str, str]] = []
+        self.damaged: list[str] = []
         self.named = [name for name in (*_LENIENT, *_STRICT) if name in self._said]
 
     def context(self) -> ssl.SSLContext:
@@ -66,12 +68,18 @@ class Trust:
         if self.lacking:
             name, reason = self.lacking[0]
             return f"{shown(name, self._said[name])}: {reason}"
+        if self.damaged:
+            return self.damage(self.damaged[0])
         if self.named:
             name = self.named[0]
             return _("{setting} does not hold the certificate that signed it", setting=shown(name, self._said[name]))
         return _(
             "name the file (PEM) of the company or proxy that signs it: export NODE_EXTRA_CA_CERTS=/path/to/ca.pem"
         )
+
+    def damage(self, name: str) -> str:
+        """Return the sentence about a file of which only a part can be believed."""
+        return _("{setting}: one of its certificates is damaged", setting=shown(name, self._said[name]))
 
     def _load(self, context: ssl.SSLContext, name: str) -> None:
         about = self._said[name]
@@ -83,7 +91,7 @@ class Trust:
                     os.listdir(place)
                     context.load_verify_locations(capath=place)
                 elif not _load_file(context, place):
-                    self.lacking.append((name, _("one of its certificates is damaged")))
+                    self.damaged.append(name)
             except (OSError, ValueError) as error:
                 reason = _reason(error)
                 if name in _STRICT:

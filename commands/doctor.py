@@ -265,6 +265,8 @@ def _network() -> Iterator[Check]:
         setting = proxies.shown(name, said[name])
         message = _("{setting} cannot be used: {reason}", setting=setting, reason=reason)
         yield Check("network", "warn", message, proxies.mend(name, said[name].path))
+    for name in believed.damaged:
+        yield Check("network", "warn", believed.damage(name), _("export that certificate once more, as PEM"))
 
 
 def _store() -> Iterator[Check]:

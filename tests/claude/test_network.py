@@ -440,6 +440,9 @@ def test_a_companys_certificate_is_found_in_a_file_as_people_make_them(
     path.write_bytes((other + damaged).encode())
     told = failure()
     assert variable in told.hint and "damaged" in told.hint
+    with monkeypatch.context() as patched:
+        patched.setenv("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL", f"https://localhost:{dead_port()}/")
+        assert "damaged" not in failure().hint, "it is not to blame for what is no matter of certificates"
     path.write_text(damaged)
     assert "there is no certificate in it" in failure().message + failure().hint
 

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+import certifi
 import pytest
 from conftest import Cli, write_program
 from stored import expired_account
@@ -106,6 +107,12 @@ def test_what_is_set_for_the_network_is_looked_at(cli: Cli, home: Path) -> None:
     good = cli("doctor", env={"HTTPS_PROXY": "http://me:pass@proxy:3128", "NODE_EXTRA_CA_CERTS": "/gone.pem"})
     assert "a refresh goes through HTTPS_PROXY=http://***@proxy:3128" in good.stdout and "pass@" not in good.stdout
     assert "NODE_EXTRA_CA_CERTS=/gone.pem cannot be used: No such file" in good.stdout
+    part = home / "part.pem"
+    damaged = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
+    part.write_text(Path(certifi.where()).read_text() + damaged)
+    partly = cli("doctor", env={"NODE_EXTRA_CA_CERTS": str(part)})
+    assert f"NODE_EXTRA_CA_CERTS={part}: one of its certificates is damaged" in partly.stdout
+    assert "unset NODE" not in partly.stdout, "what is whole in it is needed"
     (home / ".claude").mkdir(exist_ok=True)
     (home / ".claude" / "settings.json").write_text('{"env": {"HTTPS_PROXY": "htp://proxy"}}')
     bad = cli("doctor")
