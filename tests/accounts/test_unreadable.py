@@ -104,7 +104,12 @@ def test_what_another_user_has_is_an_error_with_path_and_owner(
     backup = home / "backup.json"
     backup.write_text('[{"name": "old", "auth_type": "api_key", "api_key": "k"}]')
     backup.chmod(0o666)
-    for words in (*READING, ["launch", "work"], ["export", "--output", str(backup)], ["serve", "--no-browser"]):
+    for words in (
+        *READING,
+        ["launch", "work"],
+        ["export", "--output", str(backup)],
+        ["serve", "--no-browser", "--port", "0"],
+    ):
         if words not in (["whoami"],):
             refused = as_somebody(*words)
             assert_fails_cleanly(refused, str(data), "Permission denied", "belongs to root", "chown")
@@ -355,7 +360,7 @@ def test_a_data_folder_whose_disk_is_not_there_is_not_empty(data: Path, cli: Cli
     data.rename(tmp_path / "disk")
     data.symlink_to(tmp_path / "gone")
     assert_fails_cleanly(cli("list"), str(data), "which is not there")
-    assert_fails_cleanly(cli("serve", "--no-browser"), "which is not there")
+    assert_fails_cleanly(cli("serve", "--no-browser", "--port", "0"), "which is not there")
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG])

@@ -344,7 +344,7 @@ def test_a_database_of_before_keeps_its_token_and_programs_but_no_browser_withou
         connection.executescript(storage._FIRST_TABLES + storage._VERSION_1 + storage._VERSION_2 + storage._VERSION_3)
         connection.execute("INSERT INTO settings VALUES ('api_token_hash', ?)", (sign_in.digest("token"),))
         for name, agent in (("browser", "Mozilla/5.0 (X11)"), ("script", "curl/8.9")):
-            row = (sign_in.digest(name), 1, 1, 1 << 50, "127.0.0.1", agent)
+            row = (sign_in.digest(name), 1, 1, 1 << 47, "127.0.0.1", agent)
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
         connection.execute("PRAGMA user_version = 3")
     connection.close()

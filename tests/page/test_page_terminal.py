@@ -81,7 +81,7 @@ for line in sys.stdin:
         mode[3] &= ~(termios.ICANON | termios.ECHO)
         mode[0] &= ~termios.ICRNL
         termios.tcsetattr(0, termios.TCSANOW, mode)
-        say("raw\r\n")
+        say("every key\r\n")
         data = b""
         while b"q" not in data:
             data = os.read(0, 4096)
@@ -311,7 +311,7 @@ def test_pasting_many_lines_asks_and_no_escape_gets_through(visitor: Visitor) ->
     expect(rows(page)).to_contain_text("said two")
     tell(page, "bracketed")
     tell(page, "raw")
-    expect(rows(page)).to_contain_text("raw")
+    expect(rows(page)).to_contain_text("every key")
     page.evaluate("navigator.clipboard.writeText('a\\x1b[201~b')")
     page.keyboard.press("Control+v")
     expect(rows(page)).to_contain_text(r"got b'\x1b[200~a[201~b\x1b[201~'")
@@ -376,7 +376,7 @@ def test_late_view_is_what_a_view_of_all_would_be(visitor: Visitor) -> None:
     expect(rows(late)).to_contain_text("filled")
     expect(late.locator(".xterm-helper-textarea:focus")).to_be_editable()
     tell(late, "raw")
-    expect(rows(late)).to_contain_text("raw")
+    expect(rows(late)).to_contain_text("every key")
     late.evaluate("navigator.clipboard.writeText('one\\ntwo')")
     late.keyboard.press("Control+v")
     expect(rows(late)).to_contain_text(r"got b'\x1b[200~one\rtwo\x1b[201~'")
@@ -388,7 +388,7 @@ def test_keys_mean_what_claude_code_expects(visitor: Visitor) -> None:
     page = visitor.open()
     open_terminal(page)
     tell(page, "raw")
-    expect(rows(page)).to_contain_text("raw")
+    expect(rows(page)).to_contain_text("every key")
     for keys, got in (
         ("Shift+Enter", r"got b'\x1b\r'"),
         ("Escape", r"got b'\x1b'"),
@@ -409,7 +409,7 @@ def test_program_may_write_the_clipboard_but_never_reads_it(visitor: Visitor) ->
     expect(page.locator(".toast").last).to_be_visible()
     page.wait_for_function("() => navigator.clipboard.readText().then((text) => text === 'from the program')")
     tell(page, "raw")
-    expect(rows(page)).to_contain_text("raw")
+    expect(rows(page)).to_contain_text("every key")
     page.keyboard.type("a")
     # What it is told of the terminal, and nothing of the clipboard.
     expect(rows(page)).to_contain_text("xterm.js(6.0.0)")
@@ -477,7 +477,7 @@ def test_phone_has_the_keys_it_lacks(browser: Browser, server: Server) -> None:
         page = visitor.open()
         open_terminal(page)
         tell(page, "raw")
-        expect(rows(page)).to_contain_text("raw")
+        expect(rows(page)).to_contain_text("every key")
         keys = page.locator("[data-name=phone-keys]")
         keys.get_by_role("button", name="Esc").tap()
         expect(rows(page)).to_contain_text(r"got b'\x1b'")
