@@ -56,7 +56,7 @@ def _of_isolated(path: str, name: str, home: tuple[str, ...]) -> Found:
     if account.entry is None or account.entry.get("email"):
         return account
     try:
-        cached = _object(reading.held_json(path, *home, ".claude.json").get("oauthAccount"))
+        cached = _object(reading.held_config(path, *home, ".claude.json").get("oauthAccount"))
         login = credentials_file.read_tokens(reading.within(path, *home, ".claude"))
     except InvalidInput:
         return account

@@ -63,18 +63,17 @@ def of_folder(path: str, called: str) -> Found:
             # Read further down by what reads Claude Code's own.
             reading.within(path, name)
         login = credentials_file.read_login(path, config_folder=path)
-        config = reading.held_json(path, ".claude.json")
-        settings = reading.held_json(path, "settings.json")
+        if login is not None:
+            return of_login(called, login)
+        config = reading.held_config(path, ".claude.json")
+        identity = _identity_alone(config)
+        if identity is not None:
+            return of_login(called, identity)
+        if isinstance(config.get("primaryApiKey"), str) and config["primaryApiKey"]:
+            return of_key(called, config["primaryApiKey"])
+        return settings_env.judged(called, reading.held_json(path, "settings.json").get("env"))
     except InvalidInput as error:
         return left_out(called, error.message)
-    if login is not None:
-        return of_login(called, login)
-    identity = _identity_alone(config)
-    if identity is not None:
-        return of_login(called, identity)
-    if isinstance(config.get("primaryApiKey"), str) and config["primaryApiKey"]:
-        return of_key(called, config["primaryApiKey"])
-    return settings_env.judged(called, settings.get("env"))
 
 
 def of_credentials(value: dict[str, Any], path: str, called: str = "") -> Found:

@@ -78,7 +78,7 @@ def _of_slot(path: str, number: str, record: dict[str, Any]) -> Found:
         if not number.isascii() or not number.isdigit():
             raise InvalidInput(_("{name} is no name of a file", name=repr(printable(number)[:60])))
         kept = reading.held(path, "credentials", f".creds-{number}-{email}.enc")
-        config = reading.held_json(path, "configs", f".claude-config-{number}-{email}.json")
+        config = reading.held_config(path, "configs", f".claude-config-{number}-{email}.json")
         if kept is None and record.get("kind") == "api_key":
             where = _("the Keychain has its key") if sys.platform == "darwin" else _("its key is not there")
             return left_out(_called(record), f"{where}: {_EXPORT}")

@@ -23,6 +23,9 @@ LARGEST_IMPORT = 16 * 1024 * 1024
 MOST_ACCOUNTS = 50_000
 # What one file of another tool may have.
 LARGEST_OF_TOOL = 4 * 1024 * 1024
+# A `.claude.json`, in which a history of years may lie; of it only who has signed in is of interest.
+_LARGEST_CONFIG = 64 * 1024 * 1024
+_OF_CONFIG = ("oauthAccount", "primaryApiKey")
 # As many folders as anybody has accounts.
 _MOST_NAMES = 1000
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -129,6 +132,23 @@ def held_json(root: str, *names: str) -> dict[str, Any]:
     except InvalidInput as error:
         raise InvalidInput(f"{printable(os.path.join(root, *names))}: {error.message}") from error
     return value
+
+
+def held_config(root: str, *names: str) -> dict[str, Any]:
+    """Return who has signed in according to a `.claude.json` (or a copy of one), whatever else has got into it.
+
+    Half a character of a prompt that was cut, or a history of many megabytes, keeps nobody's account out. Raises
+    InvalidInput for what is no JSON object.
+    """
+    path = within(root, *names)
+    data = credentials_file.read_regular_file(path, _LARGEST_CONFIG)
+    try:
+        value = {} if data is None else json.loads(text(data))
+    except (ValueError, RecursionError) as error:
+        raise credentials_file.not_understood(path, _("it is not JSON")) from error
+    if not isinstance(value, dict):
+        raise credentials_file.not_understood(path, _("it is not a JSON object"))
+    return {key: value[key] for key in _OF_CONFIG if key in value}
 
 
 def within(root: str, *names: str) -> str:

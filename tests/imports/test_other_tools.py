@@ -11,7 +11,7 @@ from typing import NamedTuple
 import other_tools
 import pytest
 from conftest import Cli, assert_fails_cleanly
-from other_tools import access, key, login, refresh, tree, write
+from other_tools import access, config, key, login, refresh, tree, write
 
 from claude_accounts import db
 from claude_accounts.accounts import bindings, storage
@@ -302,6 +302,24 @@ def test_pipes_and_huge_files_in_a_tools_folder_hold_nobody_up(home: Path) -> No
     rows = {row.called: row for row in of("ccs").rows}
     assert "not a plain file" in rows["pipe"].why and "too large" in rows["huge"].why
     assert "not a plain file" in rows["work"].why and rows["mine"].will == "added"
+
+
+@pytest.mark.parametrize("odd", ['"\\ud83d"', "NaN", '{"a": 1, "a": 2}', f'"{"x" * 5_000_000}"'])
+def test_nothing_odd_in_a_history_keeps_an_account_out(home: Path, odd: str) -> None:
+    """A `.claude.json` holds prompts that were cut anywhere, and grows for years; claude-swap keeps copies of it."""
+    for signed_in in (True, False):
+        folder = other_tools.claude_folder(home / f".claude-work{signed_in}", "w" if signed_in else "v")
+        whole = json.dumps(config("w" if signed_in else "v"))
+        write(folder / ".claude.json", whole[:-1] + f', "history": {odd}}}')
+        if signed_in:
+            write(folder / "settings.json", "{ // mine\n}")
+        else:
+            (folder / ".credentials.json").unlink()
+    other_tools.claude_swap(home / "store")
+    copied = json.dumps(config("b"))[:-1] + f', "history": {odd}}}'
+    write(home / "store" / "configs" / ".claude-config-2-b@example.com.json", copied)
+    assert [(row.will, row.why) for row in of("claude").rows] == [("added", "")] * 2
+    assert next(row.will for row in of("claude-swap", home / "store").rows if row.name == "bureau") == "added"
 
 
 def test_the_same_account_in_two_places_comes_once(home: Path) -> None:
