@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 
 from ..messages import EndpointFailed, InvalidInput, _, printable
 from . import network, pin, proxies, settings
-from .variables import BASE_URL, CUSTOM_HEADERS
+from .variables import API_ENDPOINT, BASE_URL, CUSTOM_HEADERS
 
 API_URL = "https://api.anthropic.com"
-OVERRIDE = "CLAUDE_ACCOUNTS_API_URL"
 # Why a key is not taken.
 INVALID, FORBIDDEN, ORGANIZATION_DISABLED = "invalid_key", "no_permission", "organization_disabled"
 
@@ -43,9 +42,9 @@ def place(environ: Mapping[str, str]) -> Place:
 
     Raises InvalidInput for what is neither https nor http on this machine: a key sent in clear is a stolen key.
     """
-    overriding = environ.get(OVERRIDE, "").strip()
+    overriding = environ.get(API_ENDPOINT, "").strip()
     if overriding:
-        found = Place(overriding, OVERRIDE, "", {})
+        found = Place(overriding, API_ENDPOINT, "", {})
     else:
         said = settings.read_settings(cwd=os.sep, environ=environ, arguments=[])
         setting = said.winning.get(("env", BASE_URL))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ..messages import EndpointFailed, InvalidInput, LoginEnded, _, printable
 from . import network, proxies
+from .variables import TOKEN_ENDPOINT
 
 TOKEN_URL = "https://platform.claude.com/v1/oauth/token"  # noqa: S105 - an address, not a secret
 CLIENT_ID = "9d1c250a-e61b-44d9-88ed-5944d1962f5e"
@@ -47,7 +48,7 @@ def token_url() -> str:
 
     Raises InvalidInput: a refresh token sent in clear over a network is a stolen login.
     """
-    chosen = os.environ.get("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL", "")
+    chosen = os.environ.get(TOKEN_ENDPOINT, "")
     if not chosen:
         return TOKEN_URL
     try:

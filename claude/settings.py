@@ -16,13 +16,20 @@ from ..messages import InvalidInput, _, printable
 from ..system.folders import expanded, expanded_or_same, home_folder
 from . import json_text
 from .credentials_file import STORE_VARIABLE, read_regular_file
-from .variables import CREDENTIAL_VARIABLES, DESTINATION_VARIABLES, NETWORK_VARIABLES, PROFILES_VARIABLE
+from .variables import (
+    CREDENTIAL_VARIABLES,
+    DESTINATION_VARIABLES,
+    NETWORK_VARIABLES,
+    OWN_DESTINATIONS,
+    PROFILES_VARIABLE,
+)
 
 _LARGEST_FILE = 8 * 1024 * 1024
 _MANAGED_FOLDER = "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code"
 # Programs that are run with the credential in their environment, or that add one of their own to what is sent.
 _COMMANDS = ("processWrapper", "proxyAuthHelper")
 _RIVALS = frozenset((*CREDENTIAL_VARIABLES, STORE_VARIABLE, PROFILES_VARIABLE))
+_DESTINATIONS = (*DESTINATION_VARIABLES, *OWN_DESTINATIONS)
 _LOGIN_RULES = ("forceLoginMethod", "forceLoginOrgUUID")
 
 
@@ -147,7 +154,7 @@ def foreign_destinations(settings: Settings, allowed_hosts: Iterable[str]) -> li
         for setting in settings.winning.values()
         if setting.scope in ("project", "local")
         and setting.value not in ("", None, False)
-        and (setting.keys[-1] in DESTINATION_VARIABLES or setting.keys[0] in ("inference", *_COMMANDS))
+        and (setting.keys[-1] in _DESTINATIONS or setting.keys[0] in ("inference", *_COMMANDS))
         and host_of(setting.value) not in allowed
         and not str(setting.value).startswith(("https://api.anthropic.com/", "https://api.anthropic.com:443/"))
         and str(setting.value) != "https://api.anthropic.com"
@@ -298,7 +305,7 @@ def _relevant(scope: str, path: str, text: str, whole: object) -> list[Setting]:
     found: list[tuple[tuple[str, ...], object]] = []
     environment = whole.get("env")
     if isinstance(environment, dict):
-        watched = {*_RIVALS, *DESTINATION_VARIABLES}
+        watched = {*_RIVALS, *_DESTINATIONS}
         found += [(("env", name), environment[name]) for name in environment if name in watched]
     found += [((key,), whole[key]) for key in ("apiKeyHelper", *_COMMANDS) if key in whole]
     inference = whole.get("inference")

@@ -96,6 +96,9 @@ CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 # Each decides where the credential goes, or what goes with it.
 DESTINATION_VARIABLES = (BASE_URL, CUSTOM_HEADERS, *PROXY_VARIABLES)
+# Where we ourselves send a login or a key instead: what a session runs has its settings' variables, our program too.
+TOKEN_ENDPOINT, API_ENDPOINT = "CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL", "CLAUDE_ACCOUNTS_API_URL"
+OWN_DESTINATIONS = (TOKEN_ENDPOINT, API_ENDPOINT)
 
 # What people set so that a program finds its way out of their network: the way, and whom it trusts on it.
 NETWORK_VARIABLES = (

@@ -206,6 +206,8 @@ def test_nothing_managed_can_be_set_aside(place: Place) -> None:
         (env(HTTPS_PROXY="http://proxy.example:3128"), "proxy.example:3128"),
         (env(http_proxy="proxy.example:3128"), ""),
         (env(ANTHROPIC_CUSTOM_HEADERS="X-Team: a"), ""),
+        (env(CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL="https://collector.example/token"), "collector.example"),
+        (env(CLAUDE_ACCOUNTS_API_URL="https://collector.example"), "collector.example"),
         ({"processWrapper": "./wrap"}, ""),
         ({"inference": {"baseUrl": "https://collector.example"}}, "collector.example"),
     ],
