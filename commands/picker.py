@@ -14,7 +14,7 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ _KEYS = {
     "\x1b[200~": "paste", "\x1b[201~": "pasted",
     "\r": "enter", "\n": "enter", "\x1bOM": "enter",
     "\x7f": "back", "\x08": "back", "\x15": "clear", "\x13": "sign-in",
-    "\x03": "leave", "\x04": "leave", "\x07": "leave", "\x1b": "leave",
+    "\x1a": "stop", "\x03": "leave", "\x04": "leave", "\x07": "leave", "\x1b": "leave",
 }  # fmt: skip
 
 
@@ -68,18 +68,18 @@ class View:
         self.at = at
         self.height = 10
         self._letters = False
-        self._pasting = False
+        self.pasting = False
 
     def press(self, key: str) -> Picked | None:
         """Take one key; return what it picks. Raises KeyboardInterrupt for one that leaves."""
         steps = {"up": -1, "down": 1, "page-up": -self.height, "page-down": self.height}
         steps |= {"home": -len(self.rows), "end": len(self.rows)}
-        if not (self.typed or self._letters or self._pasting):
+        if not (self.typed or self._letters or self.pasting):
             # Nothing was typed yet: these move. Behind a slash they are letters like any other.
             key = {"j": "down", "k": "up"}.get(key, key)
         if key in ("paste", "pasted"):
-            self._pasting = key == "paste"
-        elif self._pasting and len(key) > 1:
+            self.pasting = key == "paste"
+        elif self.pasting and len(key) > 1:
             pass  # a line's end in what is pasted picks nothing
         elif key == "leave":
             raise KeyboardInterrupt
@@ -134,10 +134,12 @@ def pick() -> Picked:
     """Show the accounts and return what was picked. Raises KeyboardInterrupt when nothing was."""
     rows, at = _rows()
     view = View(rows, at)
-    with _screen() as woken:
+    with _screen() as (woken, stop):
         keys = _keys(sys.stdin.fileno(), woken)
         _draw(view)
         for key in keys:
+            if key == "stop" and not view.pasting:
+                stop()
             picked = view.press(key) if key else None
             if picked:
                 break
@@ -182,8 +184,11 @@ def _asked_name() -> str:
 
 
 @contextmanager
-def _screen() -> Iterator[int]:
-    """Take the terminal, and give it back as it was; give a descriptor that can be read when its size has changed."""
+def _screen() -> Iterator[tuple[int, Callable[[], None]]]:
+    """Take the terminal, and give it back as it was.
+
+    Give a descriptor that can be read when its size has changed, and what lets the shell have it for a while.
+    """
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     reader, writer = os.pipe()
@@ -193,10 +198,26 @@ def _screen() -> Iterator[int]:
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    def again(_number: int, _frame: object) -> None:
-        # Stopped from outside, the shell had the terminal meanwhile.
+    def give_back() -> None:
+        with suppress(OSError):
+            sys.stdout.write(_CLOSE)
+            sys.stdout.flush()
+        with suppress(termios.error):
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+    def again(_number: int = 0, _frame: object = None) -> None:
+        # Stopped, the shell had the terminal meanwhile.
         tty.setraw(terminal, termios.TCSADRAIN)
         sys.stdout.write(_OPEN)
+
+    def stop() -> None:
+        give_back()
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)
+        # To the whole group, as the terminal itself does: a script that started us stops too. Where no shell could bring
+        # us back the system lets it pass.
+        os.kill(0, signal.SIGTSTP)
+        signal.signal(signal.SIGCONT, again)
+        again()
 
     handlers: dict[int, Any] = {signal.SIGWINCH: lambda *_about: None, signal.SIGCONT: again, signal.SIGTERM: leave}
     handlers |= {signal.SIGHUP: leave, signal.SIGINT: signal.default_int_handler}
@@ -205,13 +226,9 @@ def _screen() -> Iterator[int]:
     try:
         tty.setraw(terminal, termios.TCSADRAIN)
         sys.stdout.write(_OPEN)
-        yield reader
+        yield reader, stop
     finally:
-        with suppress(OSError):
-            sys.stdout.write(_CLOSE)
-            sys.stdout.flush()
-        with suppress(termios.error):
-            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        give_back()
         signal.set_wakeup_fd(woken)
         for number, handler in known.items():
             signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import signal
 import struct
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Cli, write_program
+from conftest import Cli, command_line, write_program
 from hypothesis import given, strategies as st
 from stored import KEY
 from test_prompts import Person, person
@@ -86,6 +87,37 @@ def test_a_signal_gives_the_terminal_back_too(number: signal.Signals) -> None:
         somebody.process.send_signal(number)
         assert somebody.waits() == 128 + number
         assert termios.tcgetattr(somebody._master) == before and CLOSED in somebody.seen
+
+
+def test_a_stopped_picker_gives_the_terminal_to_the_shell_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    with person(argv=["bash", "--norc", "-i"]) as somebody:
+        somebody.types(shlex.join(command_line()) + "\r")
+        somebody.reads("Esc: leave")
+        somebody.types("\x1a")
+        somebody.reads("Stopped")
+        assert somebody.seen.index(CLOSED) < somebody.seen.index("Stopped")
+        somebody.seen = ""
+        somebody.types("fg\r")
+        somebody.reads("Esc: leave")
+        assert somebody.seen.count(OPENED) == 1
+        somebody.types("jk\x1b[B\r")
+        somebody.reads("started beta")
+        somebody.types("exit 5\r")
+        assert somebody.waits() == 5
+
+
+def test_where_nobody_could_bring_it_back_it_goes_on() -> None:
+    """As of `xterm -e claude-accounts`: a terminal without a shell."""
+    with person() as somebody:
+        somebody.reads("Esc: leave")
+        somebody.seen = ""
+        somebody.types("\x1a")
+        somebody.reads(OPENED)
+        somebody.reads("Esc: leave")
+        somebody.types("\r")
+        somebody.reads("started alpha")
+        assert somebody.waits() == 0
 
 
 def test_another_size_is_drawn_at_once_and_none_is_too_small() -> None:

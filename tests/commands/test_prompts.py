@@ -68,15 +68,15 @@ class Person:
 
 
 @contextmanager
-def person(*arguments: str) -> Iterator[Person]:
-    """Run one command on a terminal of its own."""
+def person(*arguments: str, argv: list[str] | None = None) -> Iterator[Person]:
+    """Run one command (or another program) on a terminal of its own."""
     master, slave = pty.openpty()
 
     def take_terminal() -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     process = subprocess.Popen(
-        command_line(*arguments),
+        argv or command_line(*arguments),
         stdin=slave,
         stdout=slave,
         stderr=slave,
