@@ -213,8 +213,8 @@ def _screen() -> Iterator[tuple[int, Callable[[], None]]]:
     def stop() -> None:
         give_back()
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
-        # To the whole group, as the terminal itself does: a script that started us stops too. Where no shell could bring
-        # us back the system lets it pass.
+        # To the whole group, as the terminal itself does: a script that started us stops too. Where no shell could
+        # bring us back the system lets it pass.
         os.kill(0, signal.SIGTSTP)
         signal.signal(signal.SIGCONT, again)
         again()
