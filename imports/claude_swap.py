@@ -83,7 +83,7 @@ def _of_slot(path: str, number: str, record: dict[str, Any]) -> Found:
             where = _("the Keychain has its key") if sys.platform == "darwin" else _("its key is not there")
             return left_out(_called(record), f"{where}: {_EXPORT}")
         credentials = _decoded(kept) if kept else None
-        newer = _of_session(path, number, email, newer_than=f".creds-{number}-{email}.enc")
+        newer = _of_session(path, number, record, newer_than=f".creds-{number}-{email}.enc")
         return _of_record(record, newer or credentials, config)
     except InvalidInput as error:
         return left_out(_called(record) or number, error.message)
@@ -114,17 +114,26 @@ def _of_record(record: dict[str, Any], credentials: object, config: object) -> F
         return left_out(called, error.message)
 
 
-def _of_session(path: str, number: str, email: str, newer_than: str) -> dict[str, Any] | None:
-    """Return what the account's own session folder holds, where Claude Code has renewed the login there since."""
-    name = f"{number}-" + re.sub(r"[^A-Za-z0-9._-]", "_", email)
+def _of_session(path: str, number: str, record: dict[str, Any], newer_than: str) -> dict[str, Any] | None:
+    """Return what the account's own session folder holds, where Claude Code has renewed the login there since.
+
+    Who signed in there as somebody else has left somebody else's login in it.
+    """
+    place = ("sessions", f"{number}-" + re.sub(r"[^A-Za-z0-9._-]", "_", _text(record, "email")))
     try:
-        theirs = reading.within(path, "sessions", name, ".credentials.json")
+        theirs = reading.within(path, *place, ".credentials.json")
         if os.stat(theirs).st_mtime_ns <= os.stat(os.path.join(path, "credentials", newer_than)).st_mtime_ns:
             return None
+        cached = _object(reading.held_config(path, *place, ".claude.json").get("oauthAccount"))
     except (OSError, InvalidInput):
         return None
-    content = reading.held_json(path, "sessions", name, ".credentials.json")
-    return content if credentials_file.login_in(content, theirs) else None
+    content = reading.held_json(path, *place, ".credentials.json")
+    login = credentials_file.login_in(content, theirs)
+    if login is None:
+        return None
+    owner = credentials_file.with_identity(login, cached)
+    known = ((owner.account_uuid, _text(record, "uuid")), (owner.organization_uuid, _text(record, "organizationUuid")))
+    return None if any(found and said and found != said for found, said in known) else content
 
 
 def _folders(path: str) -> dict[tuple[str, str], list[str]]:

@@ -142,6 +142,14 @@ def test_claude_swap_takes_what_is_newest_and_its_folders_come_along(home: Path)
     assert nearest is not None and nearest.account_name == "bureau"
 
 
+def test_what_somebody_else_signed_in_to_in_an_accounts_session_is_not_the_accounts(home: Path) -> None:
+    other_tools.claude_swap(home / "store")
+    session = home / "store" / "sessions" / "2-b_example.com"
+    write(session / ".claude.json", config("z"))
+    plan.carry_out(of("claude-swap", home / "store", move=True))
+    assert stored()["bureau"]["refresh_token"] == refresh("b")
+
+
 @pytest.mark.parametrize("spelt", ["project", "project/", "link", "project/../project", "gone", "\0"])
 def test_a_folder_that_belongs_to_somebody_stays_theirs(home: Path, spelt: str) -> None:
     (home / "project").mkdir()
