@@ -124,8 +124,7 @@ def split_address(url: str, what: str) -> tuple[str, str, int]:
 
 def without_login(url: str) -> str:
     """Return an address without a name and password in it."""
-    begin, colon, rest = url.partition("://")
-    return begin + colon + rest.rpartition("@")[2] if colon else begin
+    return proxies.masked(url)
 
 
 def _session(out: _Out, scheme: str) -> requests.Session:

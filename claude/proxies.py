@@ -97,9 +97,9 @@ def parse(variable: str, said: Said) -> Proxy:
     found = re.fullmatch(rf"(\[[0-9a-fA-F:.%\w]+\]|{_HOST})(?::([0-9]{{1,5}}))?(?:[/?#].*)?", place)
     port = int(found[2] or _PORTS.get(scheme, 0)) if found else 0
     if found is None or scheme not in _PORTS or not 0 < port < 65536 or not is_host(found[1].strip("[]")):
-        masked = Said(_masked(said.value), said.path)
+        harmless = Said(masked(said.value), said.path)
         raise EndpointFailed(
-            _("{setting} is no address of a proxy", setting=shown(variable, masked)),
+            _("{setting} is no address of a proxy", setting=shown(variable, harmless)),
             mend(variable, said.path, to=f"{scheme if scheme in _PORTS else 'http'}://HOST:PORT"),
         )
     user, _colon, password = login.partition(":")
@@ -170,8 +170,8 @@ def _split(value: str) -> tuple[str, str]:
     return (found[1].lower(), value[found.end() :]) if found else ("", value)
 
 
-def _masked(value: str) -> str:
-    """Return what was written as a proxy, without what may be a password in it."""
+def masked(value: str) -> str:
+    """Return an address as it was written, without what may be a password in it; what it asks for (`?…`) may be one."""
     value = value.strip()
     _scheme, rest = _split(value.lstrip("\"'"))
     # Who encodes a password often encodes all of it, with what stands before and behind it.
@@ -179,14 +179,18 @@ def _masked(value: str) -> str:
     place = parts[-1]
     begin = value[: len(value) - len(rest)] + ("***@" if len(parts) > 1 else "")
     name, colon, port = re.sub("(?i)%3a", ":", place).partition(":")
-    if len(parts) == 1 and colon and not re.fullmatch(r"[0-9]*[\"'/\s]*", port) and not _is_number_and_port(place):
+    is_port = re.fullmatch(r"[0-9]*[\"'\s]*(?:[/?].*)?", port) or _is_number_and_port(place)
+    if len(parts) == 1 and colon and not is_port:
         # `name:password` whose end is missing.
         place = f"{name}:***"
+    if "?" in rest:
+        # Before the last `@` it is part of a password, or the `@` of what is asked for.
+        place = place.partition("?")[0] + "?***" if len(parts) == 1 else "***" if "?" in parts[-2] else place
     return begin + place
 
 
 def _is_number_and_port(place: str) -> bool:
-    host = place.rstrip("\"'/ ").lstrip("[").partition("]")[0]
+    host = place.partition("/")[0].rstrip("\"' ").lstrip("[").partition("]")[0]
     return _number(host) is not None
 
 

@@ -607,6 +607,26 @@ def test_a_malformed_endpoint_is_told_at_once(monkeypatch: pytest.MonkeyPatch, a
     assert "S3cret" in address or address in told.message
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://me:S3cret@host:8443/v1", "https://***@host:8443/v1"),
+        ("me:S3cret@host", "***@host"),
+        ("https://me:S3cret", "https://me:***"),
+        ("https://me%3AS3cret%40host/v1", "https://***@host/v1"),
+        ("https://host:8443/v1?key=S3cret", "https://host:8443/v1?***"),
+        ("https://host/v1?key=a@S3cret", "https://***@***"),
+        ("https://me:a?S3cret@host", "https://***@***"),
+        ("https://host:8443/v1/token", "https://host:8443/v1/token"),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1/"),
+        ("http://[::1]:1/x", "http://[::1]:1/x"),
+        ("localhost:1", "localhost:1"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_secret(address: str, shown: str) -> None:
+    assert network.without_login(address) == shown
+
+
 @pytest.mark.parametrize("address", ["", "localhost", "file:///etc/passwd", "https://", "https://a b/"])
 def test_no_other_address_goes_out_either(address: str) -> None:
     with pytest.raises(EndpointFailed, match="no address"):

@@ -150,7 +150,7 @@ def test_an_address_that_does_not_answer_is_told_with_the_variable_that_names_it
         with monkeypatch.context() as patched, pytest.raises(EndpointFailed) as raised:
             patched.setenv(name, address)
             check(work)
-        assert f"{name}=https://127.0.0.1:1" in raised.value.hint and "S3cret" not in raised.value.hint
+        assert f"{name}=https://***@127.0.0.1:1" in raised.value.hint and "S3cret" not in raised.value.hint
     settings = home / ".claude" / "settings.json"
     settings.parent.mkdir()
     for value, kind in ((address, EndpointFailed), ("http://gateway.example:4000", InvalidInput)):
