@@ -31,6 +31,9 @@ case "${BASH_VERSION:+bash}:${SHELLOPTS-}:" in
 esac
 set -euo pipefail
 
+# What does not exist (a disk that is not there, a session that has ended) would stop mktemp, and pip.
+[ -d "${TMPDIR:-/tmp}" ] && [ -w "${TMPDIR:-/tmp}" ] || unset TMPDIR
+
 resolved() { # path: prints what it is when every link on the way is followed
     local path=$1 target
     while [ -L "$path" ]; do

@@ -320,6 +320,11 @@ def test_failed_preparation_is_one_line_and_a_hint_and_is_tried_again(
     assert checkout.start("list").stdout == "ran: list\n"
 
 
+def test_a_folder_for_temporary_files_that_is_gone_stops_nothing(checkout: Checkout, tmp_path: Path) -> None:
+    finished = checkout.start("list", TMPDIR=str(tmp_path / "gone"))
+    assert finished.stdout == "ran: list\n" and "mktemp" not in finished.stderr, finished
+
+
 def test_what_cannot_be_imported_is_not_called_ready(checkout: Checkout) -> None:
     finished = checkout.start("list", TRY="import nothing_of_that_name")
     assert_fails_cleanly(finished, "No module named 'nothing_of_that_name'", "cannot be used", "PYTHON=")
