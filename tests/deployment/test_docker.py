@@ -98,6 +98,12 @@ def test_image_is_built_of_pinned_versions_only() -> None:
     assert "--require-hashes" in dockerfile and "curl" not in dockerfile
 
 
+def test_image_has_every_folder_of_the_program() -> None:
+    packages = re.findall(r'"claude_accounts\.(\w+)"', (PROJECT / "pyproject.toml").read_text())
+    assert "launch" in packages
+    assert {f"!{name}" for name in packages} <= set((PROJECT / ".dockerignore").read_text().splitlines())
+
+
 def test_lock_file_is_that_of_the_requirements() -> None:
     """A requirement that changes without the lock would be another program in the image, and for start.sh none."""
     from packaging.requirements import Requirement
