@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import certifi
 
 from ..messages import EndpointFailed, _
+from ..system.access import open_plain_file
 from .proxies import mend, shown
 from .settings import Said
 
@@ -107,8 +108,7 @@ class Trust:
         for name, about in ((_CERTIFICATE, certificate), (_KEY, key)):
             if about is not None:
                 try:
-                    with open(about.value.strip(), "rb"):
-                        pass
+                    os.close(open_plain_file(about.value.strip()))
                 except (OSError, ValueError) as error:
                     raise _unusable(name, about, _reason(error)) from error
         try:
@@ -127,6 +127,8 @@ def _load_file(context: ssl.SSLContext, path: str) -> bool:
 
     OpenSSL takes nothing of a file that is glued together of two, indented, or damaged in one place, and no DER.
     """
+    # OpenSSL would wait at a pipe for ever.
+    os.close(open_plain_file(path))
     try:
         context.load_verify_locations(cafile=path)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import socket
 import ssl
@@ -467,6 +468,9 @@ def test_a_bundle_that_is_gone_or_none_is_named(
     told = failure()
     assert told.message.startswith(f"{variable}={path} cannot be used: {words}")
     assert told.hint == f"unset {variable}"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    assert "it is not a plain file" in failure().message, "nobody waits at a pipe"
 
 
 @pytest.mark.parametrize("variable", ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"])
