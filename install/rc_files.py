@@ -23,6 +23,7 @@ CONTAINER_VARIABLE = "CLAUDE_ACCOUNTS_IN_CONTAINER"
 _LARGEST_FILE = 16 * 1024 * 1024
 _MARK = b"# added by claude-accounts"
 _WITH_NEWLINE = _MARK + b", with the line break before it"
+_WITH_NEWLINES = _MARK + b", with the two line breaks before it"
 _WITH_FILE = _MARK + b", with this file"
 
 
@@ -180,8 +181,14 @@ def _with_line(path: str, line: bytes, *, create: bool) -> Change:
         lines = before.splitlines(keepends=True)
         renewed = [line + b"  " + _MARK + old.partition(_MARK)[2] if _MARK in old else old for old in lines]
         return Change(path, before, b"".join(renewed))
-    if before and not before.endswith(b"\n"):
-        return Change(path, before, before + b"\n" + line + b"  " + _WITH_NEWLINE + b"\n")
+    last = before.rstrip(b"\n")
+    breaks = int(bool(before) and not before.endswith(b"\n"))
+    if last.endswith(b"\\") and before[len(last) :] in (b"", b"\n"):
+        # It would make one line of its last one and ours.
+        breaks += 1
+    if breaks:
+        mark = _WITH_NEWLINE if breaks == 1 else _WITH_NEWLINES
+        return Change(path, before, before + b"\n" * breaks + line + b"  " + mark + b"\n")
     return Change(path, before, before + line + b"  " + _MARK + b"\n")
 
 
@@ -196,6 +203,8 @@ def _without_line(content: bytes) -> bytes | None:
         elif _WITH_NEWLINE in line and position == len(lines):
             # With lines below it, the break now parts what was there from what came later.
             kept = kept[:-1]
+        elif _WITH_NEWLINES in line and position == len(lines):
+            kept = kept[:-2]
     return kept
 
 

@@ -226,6 +226,8 @@ def test_each_shell_is_judged_by_itself(kind: str, home: Path, cli: Cli, monkeyp
         (b"case $- in *i*) ;; *) return ;; esac\n", True),
         (b'[ -n "$TMUX" ] || exec cat\n', True),
         (b"set -eu\nfalse || :\n", True),
+        (b"alias a='b' \\\n", True),
+        (b"alias a='b' \\", True),
         (b"return\n", False),
         (b"[ -t 0 ] || exec cat\n", None),
         (b"exit 3\n", None),
@@ -244,6 +246,8 @@ def test_what_stands_in_a_start_file_above_our_line(
     assert found.interactive is answer and found.works() is bool(answer)
     assert bool(found.remedy()) is (answer is not True)
     assert ("no answer" in found.told()) == (answer is None)
+    rc_files.apply(rc_files.plan_uninstall(environ))
+    assert (home / ".bashrc").read_bytes() == rc
 
 
 def test_a_shell_that_is_asked_has_no_terminal(home: Path) -> None:
