@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import termios
 from collections.abc import Iterator
@@ -58,10 +59,13 @@ class _Typed:
 
 def typed(prompt: str) -> bytes:
     """Ask on the terminal and return what was typed or pasted, line ends and all. Raises InvalidInput for nothing."""
-    with _terminal() as (source, sink), _quiet(source, sink) as (erase, kill):
+    with _signals() as woken, _terminal() as (source, sink), _quiet(source, sink) as (erase, kill):
         os.write(sink, prompt.encode(errors="replace"))
         found = _Typed(erase, kill)
         while not found.gone and len(found.data) <= _LONGEST and not (found.is_whole and not _more(source)):
+            if source not in select.select([source, woken], [], [])[0]:
+                os.read(woken, 4096)
+                continue
             try:
                 keys = os.read(source, 4096)
             except OSError:
@@ -77,6 +81,20 @@ def typed(prompt: str) -> bytes:
 
 def _more(source: int) -> bool:
     return bool(select.select([source], [], [], _PASTE_SECONDS)[0])
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """Give a descriptor to wait for too: a Ctrl-C that falls just before the wait for a key would not end that wait."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        os.close(reader)
 
 
 @contextmanager
