@@ -32,7 +32,7 @@ esac
 set -euo pipefail
 
 # What does not exist (a disk that is not there, a session that has ended) would stop mktemp, and pip.
-[ -d "${TMPDIR:-/tmp}" ] && [ -w "${TMPDIR:-/tmp}" ] || unset TMPDIR
+if [ ! -d "${TMPDIR:-/tmp}" ] || [ ! -w "${TMPDIR:-/tmp}" ]; then unset TMPDIR; fi
 
 resolved() { # path: prints what it is when every link on the way is followed
     local path=$1 target

@@ -1,4 +1,4 @@
-"""Owns the data folder: the accounts database file, its key file, the schema and the encryption of single values.
+"""Owns the data folder: the accounts database file, its key file and the encryption of single values.
 
 It knows no account rules. With db.py it is the only importer of sqlite3, and with self_signed.py of cryptography.
 """
@@ -27,13 +27,13 @@ from ..system.private_files import (
     make_private_folder,
     tighten,
 )
+from . import schema
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
 # cryptography is imported where a secret is touched: a status line, which touches none, must not pay 25 ms for it.
 
-SCHEMA_VERSION = 5
 _BUSY_SECONDS = 30.0
 _KEY_PROOF = "claude-accounts"
 # Of another program's database: what reading it may take, and how much comes of it, in a value and in all.
@@ -41,167 +41,6 @@ _STEPS_AT_ONCE = 10_000
 _MOST_STEPS_IN_COPY = 20_000_000
 _LONGEST_IN_COPY = 16 * 1024 * 1024
 _MOST_OF_COPY = 64 * 1024 * 1024
-
-# What the earlier program made (its PRAGMA user_version is 0); a new database starts from the same tables.
-_FIRST_TABLES = """
-CREATE TABLE IF NOT EXISTS accounts (
-    id TEXT PRIMARY KEY,
-    name TEXT UNIQUE NOT NULL,
-    auth_type TEXT NOT NULL CHECK (auth_type IN ('api_key', 'oauth')),
-    api_key_enc TEXT NOT NULL DEFAULT '',
-    access_token_enc TEXT NOT NULL DEFAULT '',
-    refresh_token_enc TEXT NOT NULL DEFAULT '',
-    expires_at INTEGER NOT NULL DEFAULT 0,
-    created_at TEXT NOT NULL DEFAULT (datetime('now')),
-    last_used TEXT
-);
-CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
-
-# login_id names one lineage of refresh tokens: accounts that hold the same login share its lock and its tokens.
-_VERSION_1 = """
-ALTER TABLE accounts ADD COLUMN login_id TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN refresh_digest TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN from_live_store INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE accounts ADD COLUMN login_ended INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE accounts ADD COLUMN login_expires_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE accounts ADD COLUMN scopes TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN subscription_type TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN rate_limit_tier TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN account_uuid TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN organization_uuid TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN email TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN organization TEXT NOT NULL DEFAULT '';
-CREATE INDEX accounts_by_refresh_digest ON accounts (refresh_digest);
-CREATE INDEX accounts_by_login ON accounts (login_id);
-CREATE TABLE sessions (
-    id_hash TEXT PRIMARY KEY,
-    created_at INTEGER NOT NULL,
-    last_seen INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    address TEXT NOT NULL DEFAULT '',
-    user_agent TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE recent_folders (
-    account_id TEXT NOT NULL,
-    folder TEXT NOT NULL,
-    used_at INTEGER NOT NULL,
-    PRIMARY KEY (account_id, folder)
-);
-CREATE TABLE change_counter (value INTEGER NOT NULL);
-INSERT INTO change_counter VALUES (0);
-CREATE TRIGGER accounts_added AFTER INSERT ON accounts BEGIN UPDATE change_counter SET value = value + 1; END;
-CREATE TRIGGER accounts_updated AFTER UPDATE ON accounts BEGIN UPDATE change_counter SET value = value + 1; END;
-CREATE TRIGGER accounts_removed AFTER DELETE ON accounts BEGIN UPDATE change_counter SET value = value + 1; END;
-"""
-
-# What belongs to running sessions and folders goes with its account.
-_VERSION_2 = """
-ALTER TABLE accounts ADD COLUMN durable INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE accounts ADD COLUMN spent_digest TEXT NOT NULL DEFAULT '';
-CREATE TABLE running_sessions (
-    pid INTEGER NOT NULL,
-    process_started TEXT NOT NULL,
-    account_id TEXT NOT NULL,
-    folder TEXT NOT NULL,
-    since INTEGER NOT NULL,
-    origin TEXT NOT NULL,
-    token_ends INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (pid, process_started)
-);
-CREATE TABLE bindings (folder TEXT PRIMARY KEY, account_id TEXT NOT NULL);
-CREATE TABLE usage (
-    account_id TEXT NOT NULL,
-    period TEXT NOT NULL,
-    percent REAL NOT NULL,
-    resets_at INTEGER NOT NULL DEFAULT 0,
-    seen_at INTEGER NOT NULL,
-    PRIMARY KEY (account_id, period)
-);
-CREATE TRIGGER account_leaves_nothing AFTER DELETE ON accounts BEGIN
-    DELETE FROM running_sessions WHERE account_id = old.id;
-    DELETE FROM bindings WHERE account_id = old.id;
-    DELETE FROM usage WHERE account_id = old.id;
-END;
-"""
-
-# Which refresh tokens have been replaced tells a copy that is behind from one that is ahead, and so does what has not
-# reached the account's store. A session knows the file that holds its account, and where its process numbers count.
-_VERSION_3 = """
-CREATE TABLE spent_tokens (digest TEXT PRIMARY KEY, login_id TEXT NOT NULL, spent_at INTEGER NOT NULL);
-INSERT OR IGNORE INTO spent_tokens
-    SELECT spent_digest, login_id, CAST(strftime('%s', 'now') AS INTEGER) * 1000 FROM accounts WHERE spent_digest != '';
-ALTER TABLE accounts ADD COLUMN approve_key INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE accounts ADD COLUMN allowed_hosts TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN store_lacks TEXT NOT NULL DEFAULT '';
-ALTER TABLE running_sessions ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
-ALTER TABLE running_sessions ADD COLUMN pin TEXT NOT NULL DEFAULT '';
-ALTER TABLE running_sessions ADD COLUMN config_folder TEXT NOT NULL DEFAULT '';
-"""
-
-# The dashboard's door. A browser's session of before has no second secret, so it ends; a program's goes on. The journal
-# takes nothing back but what is older than its newest ten thousand lines.
-_VERSION_4 = """
-ALTER TABLE sessions ADD COLUMN page_secret_hash TEXT NOT NULL DEFAULT '';
-ALTER TABLE sessions ADD COLUMN proved_at INTEGER NOT NULL DEFAULT 0;
-DELETE FROM sessions WHERE user_agent LIKE 'Mozilla/%';
-CREATE TABLE api_tokens (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT UNIQUE NOT NULL,
-    hash TEXT UNIQUE NOT NULL,
-    scope TEXT NOT NULL CHECK (scope IN ('read', 'launch', 'admin')),
-    created_at INTEGER NOT NULL DEFAULT 0,
-    expires_at INTEGER NOT NULL DEFAULT 0,
-    last_used_at INTEGER NOT NULL DEFAULT 0
-);
-INSERT INTO api_tokens (name, hash, scope) SELECT 'first', value, 'admin' FROM settings WHERE key = 'api_token_hash';
-DELETE FROM settings WHERE key = 'api_token_hash';
-CREATE TABLE passkeys (
-    credential_id TEXT PRIMARY KEY,
-    public_key BLOB NOT NULL,
-    sign_count INTEGER NOT NULL DEFAULT 0,
-    name TEXT NOT NULL,
-    rp_id TEXT NOT NULL,
-    origin TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    last_used_at INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE totp (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    secret_enc TEXT NOT NULL,
-    last_step INTEGER NOT NULL DEFAULT 0,
-    created_at INTEGER NOT NULL
-);
-CREATE TABLE recovery_codes (hash TEXT PRIMARY KEY, used_at INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE attempts (kind TEXT NOT NULL, place TEXT NOT NULL, at INTEGER NOT NULL);
-CREATE INDEX attempts_by_place ON attempts (kind, place, at);
-CREATE TABLE journal (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    at INTEGER NOT NULL,
-    event TEXT NOT NULL,
-    account TEXT NOT NULL DEFAULT '',
-    actor TEXT NOT NULL DEFAULT '',
-    address TEXT NOT NULL DEFAULT '',
-    detail TEXT NOT NULL DEFAULT ''
-);
-CREATE TRIGGER journal_stands BEFORE UPDATE ON journal BEGIN
-    SELECT RAISE(ABORT, 'the journal is append only');
-END;
-CREATE TRIGGER journal_stays BEFORE DELETE ON journal WHEN old.id > (SELECT max(id) FROM journal) - 10000 BEGIN
-    SELECT RAISE(ABORT, 'the journal is append only');
-END;
-"""
-
-# Whether a credential was ever taken by whoever it is meant for: what is known of limits came with such an answer.
-_VERSION_5 = """
-ALTER TABLE accounts ADD COLUMN tried TEXT NOT NULL DEFAULT 'untried';
-ALTER TABLE accounts ADD COLUMN tried_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE accounts ADD COLUMN tried_reason TEXT NOT NULL DEFAULT '';
-ALTER TABLE accounts ADD COLUMN credential_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE running_sessions ADD COLUMN first_cost REAL;
-UPDATE accounts SET tried = 'works', tried_at = (SELECT max(seen_at) FROM usage WHERE account_id = accounts.id)
-    WHERE id IN (SELECT account_id FROM usage);
-"""
 
 _COLUMN_TYPES: dict[str, Any] = {
     "str": str,
@@ -483,7 +322,7 @@ def _opened_as_it_lies(path: str) -> sqlite3.Connection:
     # Here nobody can be writing: he would need what cannot be made.
     connection = _connect(f"file:{quote(os.fsencode(path))}?immutable=1", 0)
     try:
-        if connection.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION:
+        if connection.execute("PRAGMA user_version").fetchone()[0] >= schema.VERSION:
             _bring_up_to_date(connection, path)
             return connection
         copy = _connect(":memory:", 0)
@@ -511,7 +350,7 @@ def _opened_copy(path: str, log: str) -> sqlite3.Connection:
         copy = _connect(":memory:", 0)
         with closing(_connect(copied, 0)) as connection:
             connection.backup(copy)
-        if copy.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+        if copy.execute("PRAGMA user_version").fetchone()[0] < schema.VERSION:
             _migrate(copy)
         return copy
     finally:
@@ -520,15 +359,15 @@ def _opened_copy(path: str, log: str) -> sqlite3.Connection:
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == SCHEMA_VERSION:
+    if version == schema.VERSION:
         return
-    if version > SCHEMA_VERSION:
+    if version > schema.VERSION:
         raise StorageFailed(
             _("the accounts database was written by a newer version of this program ({version})", version=version),
             _("update this program: git pull"),
         )
     if path == ":memory:":
-        connection.executescript(_FIRST_TABLES + _VERSION_1 + _VERSION_2 + _VERSION_3 + _VERSION_4 + _VERSION_5)
+        connection.executescript(schema.FIRST_TABLES + "".join(schema.STEPS))
         return
     _use_write_ahead_log(connection)
     _migrate(connection)
@@ -542,15 +381,9 @@ def _migrate(connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version < 1:
             _migrate_to_version_1(connection)
-        if version < 2:
-            _run_script(connection, _VERSION_2)
-        if version < 3:
-            _run_script(connection, _VERSION_3)
-        if version < 4:
-            _run_script(connection, _VERSION_4)
-        if version < 5:
-            _run_script(connection, _VERSION_5)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        for step in schema.STEPS[max(version, 1) :]:
+            schema.run(connection, step)
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -559,7 +392,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def _migrate_to_version_1(connection: sqlite3.Connection) -> None:
-    _run_script(connection, _FIRST_TABLES)
+    schema.run(connection, schema.FIRST_TABLES)
     sealed = connection.execute(
         "SELECT coalesce(nullif(api_key_enc, ''), nullif(access_token_enc, ''), refresh_token_enc) FROM accounts"
     ).fetchall()
@@ -571,7 +404,7 @@ def _migrate_to_version_1(connection: sqlite3.Connection) -> None:
         from cryptography.fernet import Fernet
 
         create_private_file_once(key_path(), Fernet.generate_key())
-    _run_script(connection, _VERSION_1)
+    schema.run(connection, schema.STEPS[0])
     for row in connection.execute("SELECT id, refresh_token_enc FROM accounts").fetchall():
         found = digest(decrypt(row["refresh_token_enc"]))
         login_id = found[:32] or os.urandom(16).hex()
@@ -579,16 +412,6 @@ def _migrate_to_version_1(connection: sqlite3.Connection) -> None:
             "UPDATE accounts SET login_id = ?, refresh_digest = ? WHERE id = ?", (login_id, found, row["id"])
         )
     connection.execute("INSERT OR REPLACE INTO settings VALUES ('key_proof', ?)", (encrypt(_KEY_PROOF),))
-
-
-def _run_script(connection: sqlite3.Connection, script: str) -> None:
-    """Run statements inside the open transaction (executescript would commit it first)."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

@@ -25,7 +25,7 @@ from test_refresh import write_store
 from token_endpoint import Answer, TokenEndpoint, in_hours
 
 from claude_accounts import db
-from claude_accounts.accounts import durable_store, rows as account_rows, standing, storage
+from claude_accounts.accounts import durable_store, rows as account_rows, schema, standing, storage
 from claude_accounts.claude.credentials_file import Login
 from claude_accounts.messages import Conflict, LoginEnded, StoreBusy
 
@@ -320,7 +320,7 @@ def test_database_of_the_schema_before_opens_and_keeps_everything(home: Path, cl
     (folder / ".key").write_bytes(key)
     seal = Fernet(key)
     with sqlite3.connect(folder / "accounts.db") as connection:
-        connection.executescript(storage._FIRST_TABLES + storage._VERSION_1 + storage._VERSION_2)
+        connection.executescript(schema.FIRST_TABLES + "".join(schema.STEPS[:2]))
         row = (
             "a1",
             "client",

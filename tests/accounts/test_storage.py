@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 from stored import KEY, earlier_database
 
 from claude_accounts import db
-from claude_accounts.accounts import storage
+from claude_accounts.accounts import schema, storage
 from claude_accounts.messages import StorageFailed
 
 
@@ -212,7 +212,7 @@ def test_an_earlier_database_without_its_key_is_not_migrated(home: Path, cli: Cl
 def test_a_newer_schema_is_refused_and_left(home: Path, cli: Cli) -> None:
     cli("add", "work", "--key", KEY)
     with sqlite3.connect(_folder(home) / "accounts.db") as connection:
-        connection.execute(f"PRAGMA user_version = {storage.SCHEMA_VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
     assert_fails_cleanly(cli("list"), "newer version")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from claude_accounts.accounts import storage
+from claude_accounts.accounts import schema, storage
 from claude_accounts.dashboard import attempts as attempts_module, sign_in, tokens as api_tokens
 from claude_accounts.messages import AccountsError, Conflict, InvalidInput
 from claude_accounts.system.folders import data_folder
@@ -341,7 +341,7 @@ def test_a_database_of_before_keeps_its_token_and_programs_but_no_browser_withou
     folder.mkdir(mode=0o700)
     (folder / ".key").write_bytes(Fernet.generate_key())
     with sqlite3.connect(folder / "accounts.db") as connection:
-        connection.executescript(storage._FIRST_TABLES + storage._VERSION_1 + storage._VERSION_2 + storage._VERSION_3)
+        connection.executescript(schema.FIRST_TABLES + "".join(schema.STEPS[:3]))
         connection.execute("INSERT INTO settings VALUES ('api_token_hash', ?)", (sign_in.digest("token"),))
         for name, agent in (("browser", "Mozilla/5.0 (X11)"), ("script", "curl/8.9")):
             row = (sign_in.digest(name), 1, 1, 1 << 47, "127.0.0.1", agent)
