@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NAMELESS, Cli, assert_fails_cleanly, write_program
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from claude_accounts import db
 from claude_accounts.install import aliases as shell_aliases, rc_files
@@ -201,15 +201,19 @@ def test_uninstall_restores_byte_for_byte_and_twice_is_once(home: Path, cli: Cli
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60) | st.text(max_size=40).map(str.encode), st.binary(max_size=20))
+@example(b"alias a=b \\\n", b"").via("a last line that goes on")
+@example(b"alias a=b \\\n", b"more")
+@example(b"alias a=b \\", b"")
+@example(b"alias a=b \\", b"more")
 def test_lines_typed_after_the_install_survive_the_uninstall(home: Path, before: bytes, after: bytes) -> None:
     path = home / ".bashrc"
     path.write_bytes(before)
     rc_files.apply(rc_files.plan_install({"PATH": ""}))
     path.write_bytes(path.read_bytes() + after)
     rc_files.apply(rc_files.plan_uninstall({"PATH": ""}))
-    # What had no line break at its end got one, and keeps it only where it parts two lines.
-    parted = b"\n" if after and before and not before.endswith(b"\n") else b""
-    assert path.read_bytes() == before + parted + after
+    # What had no line break at its end got one, what ends in a backslash one more; they stay where they part two lines.
+    parted = (not before.endswith(b"\n")) + before.endswith((b"\\", b"\\\n")) if after and before else 0
+    assert path.read_bytes() == before + b"\n" * parted + after
 
 
 def test_a_dry_run_shows_the_change_and_makes_none(home: Path, cli: Cli) -> None:
