@@ -113,7 +113,7 @@ def carry_out(plan: Plan) -> Done:
     stored = db.store_entries(plan.checked)
     bound: list[str] = []
     for row in _with_free_folders(plan.rows):
-        if row.will == ADDED and row.name in stored.imported:
+        if row.folders and row.will == ADDED and row.name in stored.imported:
             bound += _bind(row)
     return Done(stored.imported, stored.skipped, bound)
 
