@@ -1,6 +1,6 @@
 """Owns the data folder: the accounts database file, its key file and the encryption of single values.
 
-It knows no account rules. With db.py it is the only importer of sqlite3, and with self_signed.py of cryptography.
+It knows no account rules. It alone opens databases, and with self_signed.py it is the only importer of cryptography.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import errno
 import os
 import sqlite3
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,7 +16,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..messages import InvalidInput, StorageFailed, _, printable, warn
+from ..messages import StorageFailed, _, printable, warn
 from ..system.access import NOTHING_THERE, cannot_read, cannot_write, exists, open_plain_file
 from ..system.folders import data_folder
 from ..system.private_files import (
@@ -36,12 +35,6 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 30.0
 _KEY_PROOF = "claude-accounts"
-# Of another program's database: what reading it may take, and how much comes of it, in a value and in all.
-_STEPS_AT_ONCE = 10_000
-_MOST_STEPS_IN_COPY = 20_000_000
-_LONGEST_IN_COPY = 16 * 1024 * 1024
-_MOST_OF_COPY = 64 * 1024 * 1024
-
 _COLUMN_TYPES: dict[str, Any] = {
     "str": str,
     "int": int,
@@ -240,46 +233,8 @@ def _connection(path: str, patience: float | None = None, *, to_read: bool = Fal
         raise _damaged() from error
 
 
-def rows_of_copy(path: str, table: str, query: str) -> list[tuple[object, ...]] | None:
-    """Return what a query finds in the copy of another program's database, None where it has no such plain table.
-
-    Raises InvalidInput for what is no database, a damaged one, and one that is more work than any honest one.
-    """
-    found: list[tuple[object, ...]] = []
-    steps = iter(range(_MOST_STEPS_IN_COPY // _STEPS_AT_ONCE))
-    try:
-        with closing(_connect(path, _BUSY_SECONDS)) as connection:
-            connection.execute("PRAGMA trusted_schema = OFF")
-            if sys.version_info >= (3, 11):
-                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_IN_COPY)
-            # Pages of a damaged one can lead in circles.
-            connection.set_progress_handler(lambda: next(steps, None) is None, _STEPS_AT_ONCE)
-            if not _is_plain_table(connection, table):
-                return None
-            size = 0
-            for row in connection.execute(query):
-                # And many rows can name the same pages.
-                size += sum(len(value) for value in row if isinstance(value, (str, bytes)))
-                if size > _MOST_OF_COPY:
-                    raise InvalidInput(_("it holds too much"))
-                found.append(tuple(row))
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        reason = printable(str(error))
-        raise InvalidInput(_("it is not a database that can be read: {reason}", reason=reason)) from error
-    return found
-
-
-def _is_plain_table(connection: sqlite3.Connection, table: str) -> bool:
-    """Tell whether there is a table of this name that holds rows.
-
-    A view, a virtual table and a column that is made when it is read would be programs of somebody's.
-    """
-    known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE 'CREATE TABLE %'"
-    made = "SELECT 1 FROM pragma_table_xinfo(?) WHERE hidden != 0"
-    return bool(connection.execute(known, (table,)).fetchone()) and not connection.execute(made, (table,)).fetchone()
-
-
-def _connect(address: str, seconds: float) -> sqlite3.Connection:
+def connect(address: str, seconds: float) -> sqlite3.Connection:
+    """Open a database at a path or `file:` address; who else writes is waited for so many seconds."""
     connection = sqlite3.connect(address, timeout=seconds, isolation_level=None, uri=address.startswith("file:"))
     connection.row_factory = sqlite3.Row
     return connection
@@ -287,7 +242,7 @@ def _connect(address: str, seconds: float) -> sqlite3.Connection:
 
 def _opened(path: str, seconds: float) -> sqlite3.Connection:
     """Open a database, in today's schema."""
-    connection = _connect(path, seconds)
+    connection = connect(path, seconds)
     try:
         _bring_up_to_date(connection, path)
     except BaseException:
@@ -320,12 +275,12 @@ def _opened_as_it_lies(path: str) -> sqlite3.Connection:
     from urllib.parse import quote  # hardly anybody needs it
 
     # Here nobody can be writing: he would need what cannot be made.
-    connection = _connect(f"file:{quote(os.fsencode(path))}?immutable=1", 0)
+    connection = connect(f"file:{quote(os.fsencode(path))}?immutable=1", 0)
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] >= schema.VERSION:
             _bring_up_to_date(connection, path)
             return connection
-        copy = _connect(":memory:", 0)
+        copy = connect(":memory:", 0)
         connection.backup(copy)
     except BaseException:
         connection.close()
@@ -347,8 +302,8 @@ def _opened_copy(path: str, log: str) -> sqlite3.Connection:
         copied = os.path.join(folder, "accounts.db")
         shutil.copyfile(path, copied)
         shutil.copyfile(log, copied + "-wal")
-        copy = _connect(":memory:", 0)
-        with closing(_connect(copied, 0)) as connection:
+        copy = connect(":memory:", 0)
+        with closing(connect(copied, 0)) as connection:
             connection.backup(copy)
         if copy.execute("PRAGMA user_version").fetchone()[0] < schema.VERSION:
             _migrate(copy)

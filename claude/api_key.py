@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from ..messages import EndpointFailed, InvalidInput, _, printable
 from . import network, pin, proxies, settings
@@ -51,12 +50,7 @@ def place(environ: Mapping[str, str]) -> Place:
         chosen = pin.destination(BASE_URL, environ, said).strip()
         headers = _headers(pin.destination(CUSTOM_HEADERS, environ, said))
         found = Place(chosen or API_URL, BASE_URL if chosen else "", setting.path if setting else "", headers)
-    try:
-        parts = urlsplit(found.url)
-        safe = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")
-    except ValueError:
-        safe = False
-    if not safe:
+    if not network.may_carry_a_secret(found.url):
         raise InvalidInput(
             _("{variable} must be an https address, or http on this machine", variable=found.named), found.hint()
         )

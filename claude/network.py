@@ -30,6 +30,7 @@ _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 15.0
 _WHOLE_ANSWER_SECONDS = 30.0
 _LARGEST_ANSWER = 65536
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 class Answer(NamedTuple):
@@ -120,6 +121,16 @@ def split_address(url: str, what: str) -> tuple[str, str, int]:
             )
         ) from None
     return scheme, host, port
+
+
+def may_carry_a_secret(url: str) -> bool:
+    """Tell whether a secret may be sent to an address: by https, or by http to this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    by_http_here = parts.scheme == "http" and parts.hostname in _THIS_MACHINE
+    return bool(parts.hostname) and (parts.scheme == "https" or by_http_here)
 
 
 def without_login(url: str) -> str:

@@ -56,15 +56,14 @@ def token_url() -> str:
         # Reading the port is what finds one that is none.
         well_formed = parts.port != 0 and (not parts.hostname or proxies.is_host(parts.hostname))
     except ValueError:
-        parts, well_formed = urlsplit(""), False
+        well_formed = False
     if not well_formed:
         shown = printable(network.without_login(chosen))
         raise InvalidInput(
             _("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL={address} is no address", address=shown),
             "unset CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL",
         )
-    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+    if not network.may_carry_a_secret(chosen):
         raise InvalidInput(
             _("CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL must be an https address, or http on this machine"),
             "unset CLAUDE_ACCOUNTS_OAUTH_TOKEN_URL",

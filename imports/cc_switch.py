@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..accounts import storage
 from ..claude import credentials_file
 from ..messages import InvalidInput, _
 from ..system.folders import expanded
-from . import reading, settings_env
+from . import other_database, reading, settings_env
 from .found import Found, left_out
 
 DATABASE = "cc-switch.db"
@@ -79,7 +78,7 @@ def of_config(value: dict[str, Any]) -> list[Found]:
 def of_database(path: str) -> list[Found]:
     """Return the accounts of its database; nothing is written beside it. Raises InvalidInput for what is none."""
     with _copied(path) as copy:
-        rows = storage.rows_of_copy(copy, "providers", _PROVIDERS)
+        rows = other_database.rows(copy, "providers", _PROVIDERS)
     if rows is None:
         raise InvalidInput(_("it is no database of {tool}", tool="cc-switch"))
     accounts = []

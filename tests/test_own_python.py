@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -110,7 +111,8 @@ def test_an_old_python_is_told() -> None:
 
 
 def _python(version: str) -> str | None:
-    places = sorted(Path(os.environ.get("PYENV_ROOT", "/root/.pyenv"), "versions").glob(f"{version}.*/bin/python"))
+    versions = Path(os.environ.get("PYENV_ROOT") or Path(pwd.getpwuid(os.getuid()).pw_dir, ".pyenv"), "versions")
+    places = sorted(versions.glob(f"{version}.*/bin/python"))
     return str(places[-1]) if places else shutil.which(f"python{version}")
 
 

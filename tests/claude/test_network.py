@@ -593,6 +593,24 @@ def test_a_private_sign_in_gets_all_proxy_under_the_name_that_claude_follows(
 
 
 @pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        ("https://gateway.example/v1", True),
+        ("http://localhost:4000", True),
+        ("http://[::1]:4000", True),
+        ("http://gateway.example", False),
+        ("http://127.0.0.1.example.com/", False),
+        ("ftp://localhost/", False),
+        ("//localhost", False),
+        ("https:///path", False),
+        ("https://[::1", False),
+    ],
+)
+def test_a_secret_goes_by_https_or_stays_on_this_machine(address: str, may: bool) -> None:
+    assert network.may_carry_a_secret(address) is may
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "https://a..b/t",
@@ -608,7 +626,7 @@ def test_a_malformed_endpoint_is_told_at_once(monkeypatch: pytest.MonkeyPatch, a
     monkeypatch.setattr(threading.Thread, "start", lambda _thread: pytest.fail("nothing goes out"))
     told = failure()
     assert isinstance(told, (InvalidInput, EndpointFailed))
-    assert "S3cret" in address or address in told.message
+    assert address.replace("me:S3cret@", "***@") in told.message and "S3cret" not in told.message + told.hint
 
 
 @pytest.mark.parametrize(

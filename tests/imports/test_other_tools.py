@@ -14,8 +14,8 @@ from conftest import Cli, assert_fails_cleanly
 from other_tools import access, config, key, login, refresh, tree, write
 
 from claude_accounts import db
-from claude_accounts.accounts import bindings, storage
-from claude_accounts.imports import clauth, plan, sources
+from claude_accounts.accounts import bindings
+from claude_accounts.imports import clauth, other_database, plan, sources
 from claude_accounts.messages import AccountsError, InvalidInput
 
 
@@ -276,11 +276,11 @@ def test_a_database_that_goes_on_or_holds_too_much_is_left(home: Path, monkeypat
         connection.execute(many)
         path = str(home / "store" / "cc-switch.db")
         assert any(row.called == "Damaged" for row in plan.foresee([sources.of_path(path)]).rows)
-        monkeypatch.setattr(storage, "_MOST_STEPS_IN_COPY", 100_000)
+        monkeypatch.setattr(other_database, "_MOST_STEPS_IN_COPY", 100_000)
         with pytest.raises(InvalidInput, match="interrupted"):
             sources.of_path(path)
         monkeypatch.undo()
-        monkeypatch.setattr(storage, "_MOST_OF_COPY", 100)
+        monkeypatch.setattr(other_database, "_MOST_OF_COPY", 100)
         with pytest.raises(InvalidInput, match="too much"):
             sources.of_path(path)
 
